@@ -1,0 +1,70 @@
+//! What one question says, whichever protocol it came by.
+
+use std::fmt;
+
+use crate::mail::{Address, Client, Login, Stage};
+
+/// How the question came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    PolicyDelegation,
+}
+
+impl Protocol {
+    pub const ALL: [Protocol; 1] = [Protocol::PolicyDelegation];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Protocol::PolicyDelegation => "policy",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The SMTP envelope, as far as it is known at this stage.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Envelope {
+    pub sender: Address,
+    /// At RCPT the one asked about; at DATA and end of message only when there is exactly one.
+    pub recipient: Option<Address>,
+    /// Accepted recipients; known at DATA and end of message, 0 before.
+    pub recipient_count: u32,
+    /// Postfix's `instance`: one MAIL transaction of one Postfix; empty outside one.
+    pub instance: Box<str>,
+    /// The MTA's queue id; empty while there is none.
+    pub queue_id: Box<str>,
+    /// Bytes: the client's claim before end of message, the truth at it; 0 when unknown.
+    pub size: u64,
+}
+
+/// One question of a mail server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub protocol: Protocol,
+    pub stage: Stage,
+    pub client: Client,
+    /// `None`: did not log in.
+    pub login: Option<Login>,
+    /// The SASL mechanism, such as `PLAIN`; empty without a login.
+    pub sasl_method: Box<str>,
+    pub envelope: Envelope,
+}
+
+impl Facts {
+    /// A question with nothing known but its stage.
+    pub fn at_stage(protocol: Protocol, stage: Stage) -> Self {
+        Self {
+            protocol,
+            stage,
+            client: Client::default(),
+            login: None,
+            sasl_method: Box::default(),
+            envelope: Envelope::default(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The words of the trade as value types. Nothing here knows of a protocol, a rule or a socket.
+
+mod address;
+mod client;
+mod facts;
+mod login;
+mod reply;
+mod stage;
+mod time;
+
+pub use address::{Address, AddressFault, fold_domain};
+pub use client::{Certificate, Client};
+pub use facts::{Envelope, Facts, Protocol};
+pub use login::{AccountKey, Login, LoginForm};
+pub use reply::{Enhanced, Reply, ReplyFault, SmtpReply, printable};
+pub use stage::Stage;
+pub use time::Timestamp;
