@@ -1,0 +1,19 @@
+//! Directory groups, networks, hosts and certificates to submit right, relay right and the right
+//! to a sender address. What a directory cannot say now is Unknown, never No.
+
+mod account;
+mod domains;
+mod finding;
+mod grants;
+mod names;
+mod relay_list;
+
+pub use account::{
+    Account, AccountState, Groups, Holder, Lookup, Membership, Memberships, RecipientLookup,
+    Restriction,
+};
+pub use domains::{DomainClass, Domains};
+pub use finding::{Finding, Source};
+pub use grants::{Grant, Mode, Right, Ruling, SenderGrant, Subject, Who, own_sender, resolve};
+pub use names::Names;
+pub use relay_list::{Certificates, CertificateEntry, CertificateName, HostEntry, NetworkEntry, RelayList};
