@@ -78,6 +78,11 @@ impl Address {
         self.text.is_empty()
     }
 
+    /// `local@domain` as it is compared, empty for the null sender.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
     pub fn local(&self) -> &[u8] {
         &self.text[..self.at.unwrap_or(self.text.len())]
     }

@@ -1,0 +1,20 @@
+//! One pure function from facts to decision: what was asked and what is known, under the rules.
+
+mod decide;
+mod id;
+mod reason;
+mod replies;
+mod rules;
+mod story;
+mod trail;
+
+pub use decide::{Case, Decision, decide, judge};
+pub use id::DecisionId;
+pub use reason::Reason;
+pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};
+pub use rules::{
+    ChargeAt, Facing, Gateway, GatewayMatch, Identity, Known, KnownAuthor, Listener, OnFailure,
+    OnGrant, RecipientRules, Rewrite, Rules, SenderRules, Standing,
+};
+pub use story::{Paths, Story, StoryStep};
+pub use trail::{Because, Check, Outcome, Step, Trail};

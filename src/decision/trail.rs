@@ -1,0 +1,86 @@
+//! The trail of a decision: every step, what it found and which entry settled it. Steps are small
+//! values; `story` turns them into sentences when somebody asks.
+
+use smallvec::SmallVec;
+
+use crate::decision::Reason;
+use crate::rights::{AccountState, DomainClass, Finding, Restriction, Source};
+
+/// The checks, in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Check {
+    Standing,
+    Submit,
+    Sender,
+    Recipient,
+    Relay,
+}
+
+impl Check {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standing => "standing",
+            Self::Submit => "submit",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Pass,
+    /// Passed since the directory gave no answer and `on-failure = "pass"`.
+    PassByFailure,
+    /// There was nothing to ask.
+    NotAsked,
+    /// Settles the question.
+    Objects(Reason),
+    /// Would have objected, but is only observing.
+    WouldObject(Reason),
+    /// Grants that only observe would have changed a refusal to a pass.
+    WouldPass,
+}
+
+/// What an outcome rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// There is no directory, no grant and no relay list.
+    RightsNotJudged,
+    ModeOff,
+    NoLogin,
+    /// This stage has no recipient to judge; the number that was accepted.
+    NoRecipient(u32),
+    /// The login is a gateway's own.
+    GatewayLogin,
+    State(AccountState),
+    NotInDirectory,
+    AmbiguousInDirectory,
+    DirectorySilent,
+    /// The owner of the envelope sender, not the login.
+    AuthorState(AccountState),
+    /// A login is needed here, and the client is not trusted either.
+    LoginNeeded,
+    /// No login, but a trusted client.
+    TrustedClient(Source),
+    TrustedGateway,
+    Right(Finding),
+    Sender(Finding),
+    /// The recipient's domain needs no relay right, or is not ours to look up.
+    Class(DomainClass),
+    RecipientFound(Restriction),
+    RecipientNotFound,
+    Relay { client: Finding, login: Finding, routed: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub check: Check,
+    pub outcome: Outcome,
+    pub because: Because,
+}
+
+/// At most two steps for each of the five checks.
+pub type Trail = SmallVec<[Step; 8]>;
