@@ -4,3 +4,7 @@ pub mod rights;
 pub mod ledger;
 pub mod record;
 pub mod decision;
+pub mod settings;
+pub mod directory;
+pub mod store;
+pub mod engine;

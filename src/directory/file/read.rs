@@ -1,0 +1,240 @@
+//! The directory file's grammar: `[[account]]`, `[[group]]`, `realms`, `netbios`.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::directory::file::{Content, Delivery, Entry, Group, Party};
+use crate::mail::{AccountKey, Address, Login};
+use crate::rights::{Account, AccountState};
+use crate::settings::{Item, Reader, Table};
+
+const STATES: [(&str, AccountState); 4] = [
+    ("enabled", AccountState::Enabled),
+    ("disabled", AccountState::Disabled),
+    ("expired", AccountState::Expired),
+    ("locked", AccountState::Locked),
+];
+
+impl Content {
+    /// Reads and checks the file; the fault is a list, one line each.
+    pub(super) fn load(path: &Path) -> Result<Self, String> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|fault| format!("{file}: {fault}"))?;
+        Self::parse(&file, &text)
+    }
+
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, String> {
+        let (content, reader) = Reader::read(file, text, read);
+        match content {
+            Some(content) if reader.faults.is_empty() => Ok(content),
+            _ => {
+                let faults: Vec<String> = reader.faults.iter().map(ToString::to_string).collect();
+                Err(faults.join("\n"))
+            }
+        }
+    }
+}
+
+/// What names others, resolved once all names are known.
+struct Pending {
+    delivery: [Vec<Item<String>>; 4],
+    authenticated_only: bool,
+    addresses: Vec<Box<[u8]>>,
+}
+
+fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
+    let mut content = Content {
+        realms: folded_names(reader, &mut root, "realms"),
+        netbios: folded_names(reader, &mut root, "netbios"),
+        ..Content::default()
+    };
+    let mut pending = Vec::new();
+    for table in root.tables(reader, "account") {
+        read_account(reader, table, &mut content, &mut pending);
+    }
+    let mut members = Vec::new();
+    for table in root.tables(reader, "group") {
+        read_group(reader, table, &mut content, &mut pending, &mut members);
+    }
+    root.finish(reader);
+    for (group, (logins, groups)) in members.into_iter().enumerate() {
+        content.groups[group].members = accounts_named(reader, &content, logins);
+        content.groups[group].groups = groups_named(reader, &content, groups);
+    }
+    for recipient in pending {
+        let delivery = resolve_delivery(reader, &content, recipient.delivery, recipient.authenticated_only);
+        for address in recipient.addresses {
+            content.recipients.insert(address, delivery.clone());
+        }
+    }
+    spread_memberships(&mut content);
+    content
+}
+
+fn folded_names(reader: &mut Reader, root: &mut Table<'_, '_>, key: &'static str) -> HashSet<Box<str>> {
+    root.texts(reader, key).into_iter().map(|item| item.value.to_lowercase().into()).collect()
+}
+
+fn read_account(
+    reader: &mut Reader,
+    mut table: Table<'_, '_>,
+    content: &mut Content,
+    pending: &mut Vec<Pending>,
+) {
+    let login = table.required(reader, "login", "the account's login, such as \"alice\"");
+    let aliases = table.texts(reader, "aliases");
+    let id = table.text(reader, "id");
+    let state = table.choice(reader, "state", "enabled", &STATES);
+    let recipient = read_recipient(reader, &mut table);
+    table.finish(reader);
+    let Some(login) = login else { return };
+    let index = content.accounts.len();
+    let id = id.map_or_else(|| login.value.to_lowercase(), |id| id.value);
+    let key = AccountKey::object("file", &id);
+    if content.by_key.insert(key.clone(), index).is_some() {
+        let what = format!("another account has the same id \"{id}\"; ids must differ");
+        reader.fault(login.at, &login.key, what);
+    }
+    let mut logins: Vec<Box<str>> = Vec::new();
+    for item in std::iter::once(&login).chain(&aliases) {
+        match Login::parse(item.value.as_bytes()) {
+            Some(login) => logins.push(login.folded().into()),
+            None => reader.fault(item.at, &item.key, "expected a login, found an empty string"),
+        }
+    }
+    let addresses = recipient.addresses.clone();
+    let as_login = addresses.iter().map(|address| String::from_utf8_lossy(address).into());
+    for form in logins.iter().cloned().chain(as_login) {
+        let accounts = content.logins.entry(form).or_default();
+        if !accounts.contains(&index) {
+            accounts.push(index);
+        }
+    }
+    let account = Account {
+        key,
+        name: login.value.into(),
+        logins: logins.into(),
+        addresses: addresses.into(),
+        state,
+    };
+    content.accounts.push(Entry { account: Arc::new(account), groups: HashSet::new() });
+    pending.push(recipient);
+}
+
+type Named = (Vec<Item<String>>, Vec<Item<String>>);
+
+fn read_group(
+    reader: &mut Reader,
+    mut table: Table<'_, '_>,
+    content: &mut Content,
+    pending: &mut Vec<Pending>,
+    members: &mut Vec<Named>,
+) {
+    let name = table.required(reader, "name", "the group's name");
+    let named = (table.texts(reader, "members"), table.texts(reader, "groups"));
+    let recipient = read_recipient(reader, &mut table);
+    table.finish(reader);
+    let Some(name) = name else { return };
+    let folded = name.value.to_lowercase().into();
+    if content.group_index.insert(folded, content.groups.len()).is_some() {
+        reader.fault(name.at, &name.key, format!("the group \"{}\" is given twice", name.value));
+    }
+    content.groups.push(Group { name: name.value.into(), members: Vec::new(), groups: Vec::new() });
+    members.push(named);
+    pending.push(recipient);
+}
+
+fn read_recipient(reader: &mut Reader, table: &mut Table<'_, '_>) -> Pending {
+    let mut addresses: Vec<Box<[u8]>> = Vec::new();
+    for item in table.texts(reader, "addresses") {
+        let address = Address::from_internal(item.value.as_bytes());
+        if address.domain().is_none() {
+            let what = format!("\"{}\" is no address; expected local@domain", item.value);
+            reader.fault(item.at, &item.key, what);
+            continue;
+        }
+        addresses.push(address.folded().into());
+    }
+    Pending {
+        authenticated_only: table.flag(reader, "authenticated-only", false),
+        delivery: [
+            table.texts(reader, "accept-from"),
+            table.texts(reader, "accept-from-groups"),
+            table.texts(reader, "reject-from"),
+            table.texts(reader, "reject-from-groups"),
+        ],
+        addresses,
+    }
+}
+
+fn resolve_delivery(
+    reader: &mut Reader,
+    content: &Content,
+    [accept, accept_groups, reject, reject_groups]: [Vec<Item<String>>; 4],
+    authenticated_only: bool,
+) -> Delivery {
+    let mut parties = |accounts, groups| -> Vec<Party> {
+        let accounts = accounts_named(reader, content, accounts).into_iter().map(Party::Account);
+        let accounts: Vec<Party> = accounts.collect();
+        let groups = groups_named(reader, content, groups).into_iter().map(Party::Group);
+        accounts.into_iter().chain(groups).collect()
+    };
+    Delivery {
+        authenticated_only,
+        accept_from: parties(accept, accept_groups),
+        reject_from: parties(reject, reject_groups),
+    }
+}
+
+fn accounts_named(reader: &mut Reader, content: &Content, names: Vec<Item<String>>) -> Vec<usize> {
+    let mut accounts = Vec::new();
+    for item in names {
+        let found = Login::parse(item.value.as_bytes()).map(|login| content.find(&login));
+        match found.as_deref() {
+            Some([account]) => accounts.push(*account),
+            Some([_, _, ..]) => {
+                let what = format!("\"{}\" names more than one account", item.value);
+                reader.fault(item.at, &item.key, what);
+            }
+            _ => {
+                let what = format!("no [[account]] has the login \"{}\"", item.value);
+                reader.fault(item.at, &item.key, what);
+            }
+        }
+    }
+    accounts
+}
+
+fn groups_named(reader: &mut Reader, content: &Content, names: Vec<Item<String>>) -> Vec<usize> {
+    let mut groups = Vec::new();
+    for item in names {
+        match content.group_index.get(item.value.to_lowercase().as_str()) {
+            Some(group) => groups.push(*group),
+            None => {
+                let what = format!("no [[group]] has the name \"{}\"", item.value);
+                reader.fault(item.at, &item.key, what);
+            }
+        }
+    }
+    groups
+}
+
+/// Gives every account all groups it is in: from each group down through those nested in it. Cycles
+/// end, since a group already seen is not entered again.
+fn spread_memberships(content: &mut Content) {
+    let mut memberships: HashMap<usize, HashSet<usize>> = HashMap::new();
+    for top in 0..content.groups.len() {
+        let mut seen = HashSet::from([top]);
+        let mut stack = vec![top];
+        while let Some(group) = stack.pop() {
+            for &account in &content.groups[group].members {
+                memberships.entry(account).or_default().insert(top);
+            }
+            stack.extend(content.groups[group].groups.iter().filter(|below| seen.insert(**below)));
+        }
+    }
+    for (account, groups) in memberships {
+        content.accounts[account].groups = groups;
+    }
+}

@@ -1,0 +1,41 @@
+//! The port to the directory: what is known of a login and of a recipient. An adapter translates;
+//! it holds no policy and never fails open: not knowing is an answer of its own.
+
+pub mod file;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::mail::{AccountKey, Address, Login};
+use crate::rights::{Groups, Lookup, RecipientLookup};
+
+pub use file::FileDirectory;
+
+/// An answer under way. Boxed, so that directories can be chosen at run time and wrapped.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A directory. Every method gives an answer within the directory's own budget; whoever cannot says
+/// `Unavailable` or `Unknown`.
+pub trait Directory: Send + Sync {
+    /// The account behind a login in any of its forms, and its membership of `groups`, nested ones
+    /// included.
+    fn lookup<'a>(&'a self, login: &'a Login, groups: &'a Groups) -> Answer<'a, Lookup>;
+
+    /// Whether a recipient of a local domain exists, and whether `author` may write to it. `author`
+    /// is `None` for mail without a login.
+    fn recipient<'a>(
+        &'a self,
+        recipient: &'a Address,
+        author: Option<&'a AccountKey>,
+    ) -> Answer<'a, RecipientLookup>;
+
+    /// How the account came to be in the group: names from the account to the group, both included.
+    /// Empty when it is no member, or when nobody can say. Slow; for `explain` only.
+    fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>>;
+
+    /// Reads again what it was made from, where it has such a source. `Ok(true)`: it changed. A
+    /// fault keeps the old content.
+    fn refresh(&self) -> Result<bool, String> {
+        Ok(false)
+    }
+}

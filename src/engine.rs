@@ -1,0 +1,229 @@
+//! Gather, decide, record: the one engine behind every door.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::decision::{
+    Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Rules, Story,
+    decide, judge,
+};
+use crate::directory::{Answer, Directory};
+use crate::mail::{AccountKey, Facts, Login, Stage, Timestamp};
+use crate::record::Change;
+use crate::rights::{DomainClass, Finding, Lookup, Mode, RecipientLookup, Source, Who};
+use crate::store::{Store, StoreFault};
+
+/// One lookup, whatever the directory does meanwhile. Sendmail waits 10 s for a milter, Postfix
+/// 100 s for a policy service; a question makes at most three lookups one after the other.
+const LOOKUP_BUDGET: Duration = Duration::from_secs(2);
+
+/// Answers questions by the rules of the moment.
+pub struct Engine {
+    directory: Arc<dyn Directory>,
+    store: Arc<dyn Store>,
+    rules: ArcSwap<Rules>,
+}
+
+/// A decision with all it rests on, enough to tell its story later.
+pub struct Judged {
+    pub listener: Arc<Listener>,
+    pub facts: Facts,
+    pub known: Known,
+    pub rules: Arc<Rules>,
+    pub decision: Decision,
+    pub at: Timestamp,
+    /// The store did not take the charge.
+    pub store_fault: Option<StoreFault>,
+}
+
+impl Judged {
+    pub fn case(&self) -> Case<'_> {
+        Case {
+            listener: &self.listener,
+            facts: &self.facts,
+            known: &self.known,
+            rules: &self.rules,
+        }
+    }
+}
+
+impl Engine {
+    pub fn new(directory: Arc<dyn Directory>, store: Arc<dyn Store>, rules: Rules) -> Self {
+        Self { directory, store, rules: ArcSwap::from_pointee(rules) }
+    }
+
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// The next question is judged by `rules`; one under way keeps the old ones.
+    pub fn set_rules(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// Judges a question, and charges it where the listener says so.
+    pub async fn judge(&self, listener: &Arc<Listener>, facts: Facts, at: Timestamp) -> Judged {
+        self.run(listener, facts, at, true).await
+    }
+
+    /// As [`judge`](Self::judge) would, leaving no trace.
+    pub async fn preview(&self, listener: &Arc<Listener>, facts: Facts, at: Timestamp) -> Judged {
+        self.run(listener, facts, at, false).await
+    }
+
+    async fn run(
+        &self,
+        listener: &Arc<Listener>,
+        facts: Facts,
+        at: Timestamp,
+        commit: bool,
+    ) -> Judged {
+        let rules = self.rules();
+        let known = self.gather(&facts, &rules).await;
+        let case = Case { listener, facts: &facts, known: &known, rules: &rules };
+        let charged = listener.charge_at.is(facts.stage).then(|| case.account_key()).flatten();
+        let (decision, store_fault) = match charged {
+            Some(account) => self.charge(case, &account, at, commit).await,
+            None => (decide(case), None),
+        };
+        Judged { listener: Arc::clone(listener), facts, known, rules, decision, at, store_fault }
+    }
+
+    /// Judges with the account's record in hand. A store that fails costs the charge, not the mail:
+    /// rights need no record.
+    async fn charge(
+        &self,
+        case: Case<'_>,
+        account: &AccountKey,
+        at: Timestamp,
+        commit: bool,
+    ) -> (Decision, Option<StoreFault>) {
+        let mut decided = None;
+        let mut judge = |record: &crate::record::Record| -> Change {
+            let (decision, change) = judge(case, record, at);
+            decided = Some(decision);
+            change
+        };
+        let kept = if commit {
+            self.store.update(account, &mut judge).await
+        } else {
+            self.store.preview(account, &mut judge).await
+        };
+        (decided.unwrap_or_else(|| decide(case)), kept.err())
+    }
+
+    /// Looks up what the rules need to judge this question, and nothing else.
+    async fn gather(&self, facts: &Facts, rules: &Rules) -> Known {
+        let mut known = Known::default();
+        if matches!(facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
+            return known;
+        }
+        known.gateway = rules.gateway(facts);
+        if let Some(login) = &facts.login {
+            known.login = Some(rules.rewrite(login).unwrap_or_else(|| login.clone()));
+        }
+        if !rules.judges_rights {
+            return known;
+        }
+        if let Some(login) = &known.login {
+            known.account = Some(self.account(login, rules).await);
+        }
+        known.author = self.author(facts, rules, known.gateway).await;
+        known.recipient = self.recipient(facts, rules, &known).await;
+        known
+    }
+
+    async fn account(&self, login: &Login, rules: &Rules) -> Lookup {
+        within_budget(self.directory.lookup(login, &rules.groups), Lookup::Unavailable).await
+    }
+
+    /// The owner of the envelope sender, where a gateway names nobody better.
+    async fn author(
+        &self,
+        facts: &Facts,
+        rules: &Rules,
+        gateway: Option<usize>,
+    ) -> Option<KnownAuthor> {
+        if rules.gateways[gateway?].identity != Identity::Sender {
+            return None;
+        }
+        let login = Login::parse(facts.envelope.sender.as_bytes())?;
+        let account = self.account(&login, rules).await;
+        Some(KnownAuthor { login, account })
+    }
+
+    async fn recipient(
+        &self,
+        facts: &Facts,
+        rules: &Rules,
+        known: &Known,
+    ) -> Option<RecipientLookup> {
+        let wanted = rules.recipient.existence.max(rules.recipient.delivery_restrictions);
+        let recipient = facts.envelope.recipient.as_ref()?;
+        let is_ours = rules.domains.class_of(recipient).0 == DomainClass::Local
+            && recipient.domain().is_some();
+        if wanted == Mode::Off || !is_ours {
+            return None;
+        }
+        let author = match (&known.author, &known.account) {
+            (Some(author), _) => author.account.account(),
+            (None, Some(lookup)) => lookup.account(),
+            (None, None) => None,
+        };
+        let author = author.map(|account| &account.key);
+        let silent = RecipientLookup::Unavailable;
+        let found = within_budget(self.directory.recipient(recipient, author), silent.clone()).await;
+        let plain = recipient.without_extension(&rules.domains.recipient_delimiter);
+        match (found, plain) {
+            (RecipientLookup::NotFound, Some(plain)) => {
+                Some(within_budget(self.directory.recipient(&plain, author), silent).await)
+            }
+            (found, _) => Some(found),
+        }
+    }
+
+    /// Tells the story of a decision, with the paths of the groups that settled it.
+    pub async fn tell(&self, judged: &Judged) -> Story {
+        let mut paths = Paths::new();
+        let account = match (&judged.known.author, &judged.known.account) {
+            (_, Some(Lookup::Found(holder))) => Some(&holder.account.key),
+            (Some(author), _) => author.account.account().map(|account| &account.key),
+            _ => None,
+        };
+        if let Some(account) = account {
+            for group in groups_of(judged) {
+                let name = judged.rules.groups.name(group);
+                let path = within_budget(self.directory.path(account, name), Vec::new()).await;
+                paths.insert(group, path);
+            }
+        }
+        Story::tell(judged.case(), &judged.decision, &paths, judged.at)
+    }
+}
+
+/// The groups the trail speaks of.
+fn groups_of(judged: &Judged) -> Vec<usize> {
+    let rules = &judged.rules;
+    let found = judged.decision.trail.iter().flat_map(|step| match step.because {
+        Because::Right(found) | Because::Sender(found) => [found, Finding::Silent],
+        Because::Relay { client, login, .. } => [client, login],
+        _ => [Finding::Silent; 2],
+    });
+    let who = found.filter_map(|found| match found.source()? {
+        Source::Grant(index) => Some(&rules.grants[index].who),
+        Source::SenderGrant(index) => Some(&rules.sender.grants[index].who),
+        _ => None,
+    });
+    who.filter_map(|who| match who {
+        Who::Group(group) => Some(*group),
+        Who::User(_) => None,
+    })
+    .collect()
+}
+
+async fn within_budget<T>(answer: Answer<'_, T>, silent: T) -> T {
+    tokio::time::timeout(LOOKUP_BUDGET, answer).await.unwrap_or(silent)
+}
+

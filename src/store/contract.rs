@@ -1,0 +1,140 @@
+//! What every store must keep; each one's tests run this suite.
+
+use std::sync::Arc;
+
+use crate::ledger::Charge;
+use crate::mail::{AccountKey, Timestamp};
+use crate::record::{Change, Event, Record};
+use crate::store::{Store, StoreFault};
+
+/// Runs the whole contract on stores made by `fresh`.
+pub async fn check<S: Store + 'static>(fresh: impl Fn() -> S) {
+    an_unknown_account_has_an_empty_record(&fresh()).await;
+    a_change_is_seen_by_the_next_update(&fresh()).await;
+    no_change_leaves_the_record(&fresh()).await;
+    preview_equals_the_next_update_and_writes_nothing(&fresh()).await;
+    records_and_events_are_committed_together(&fresh()).await;
+    updates_of_one_account_never_interleave(Arc::new(fresh())).await;
+}
+
+fn key(name: &str) -> AccountKey {
+    AccountKey::object("test", name)
+}
+
+fn charged(record: &Record, message: u64) -> Record {
+    let mut record = record.clone();
+    let charge = Charge { message, recipients: 3 };
+    record.usage.charge(charge, Timestamp::from_unix_ms(1));
+    record
+}
+
+pub async fn charge(store: &dyn Store, account: &str, message: u64) {
+    let mut judge = |record: &Record| Change {
+        record: Some(charged(record, message)),
+        events: Vec::new(),
+    };
+    store.update(&key(account), &mut judge).await.expect("updated");
+}
+
+async fn read(store: &dyn Store, account: &str) -> Record {
+    let mut seen = None;
+    let mut judge = |record: &Record| {
+        seen = Some(record.clone());
+        Change::default()
+    };
+    store.preview(&key(account), &mut judge).await.expect("previewed");
+    seen.expect("the function was run")
+}
+
+async fn an_unknown_account_has_an_empty_record(store: &dyn Store) {
+    assert_eq!(read(store, "nobody").await, Record::default());
+}
+
+async fn a_change_is_seen_by_the_next_update(store: &dyn Store) {
+    charge(store, "alice", 1).await;
+    charge(store, "alice", 2).await;
+    charge(store, "bob", 1).await;
+    assert_eq!(read(store, "alice").await.usage.messages, 2);
+    assert_eq!(read(store, "bob").await.usage.recipients, 3);
+}
+
+async fn no_change_leaves_the_record(store: &dyn Store) {
+    charge(store, "alice", 1).await;
+    let before = read(store, "alice").await;
+    store.update(&key("alice"), &mut |_| Change::default()).await.expect("updated");
+    assert_eq!(read(store, "alice").await, before);
+}
+
+async fn preview_equals_the_next_update_and_writes_nothing(store: &dyn Store) {
+    charge(store, "alice", 1).await;
+    let (mut previewed, mut updated) = (None, None);
+    let run = |slot: &mut Option<Record>, record: &Record| {
+        *slot = Some(charged(record, 2));
+        Change { record: slot.clone(), events: vec![event("e")] }
+    };
+    store.preview(&key("alice"), &mut |record| run(&mut previewed, record)).await.expect("previewed");
+    assert_eq!(read(store, "alice").await.usage.messages, 1);
+    assert!(store.outbox(9).await.expect("read").is_empty());
+    store.update(&key("alice"), &mut |record| run(&mut updated, record)).await.expect("updated");
+    assert_eq!(previewed, updated);
+    assert_eq!(Some(read(store, "alice").await), updated);
+}
+
+fn event(id: &str) -> Event {
+    Event { id: id.into(), body: "{}".into() }
+}
+
+async fn send(store: &dyn Store, account: &str, events: Vec<Event>) -> Result<(), StoreFault> {
+    let mut judge = |record: &Record| Change {
+        record: Some(charged(record, 1)),
+        events: events.clone(),
+    };
+    store.update(&key(account), &mut judge).await
+}
+
+async fn pending(store: &dyn Store, limit: usize) -> Vec<String> {
+    let events = store.outbox(limit).await.expect("read");
+    events.iter().map(|event| event.id.to_string()).collect()
+}
+
+async fn records_and_events_are_committed_together(store: &dyn Store) {
+    send(store, "alice", vec![event("1"), event("2")]).await.expect("committed");
+    send(store, "bob", vec![event("3")]).await.expect("committed");
+    assert_eq!(pending(store, 9).await, ["1", "2", "3"]);
+    assert_eq!(pending(store, 2).await, ["1", "2"]);
+    store.settle("2").await.expect("settled");
+    store.settle("2").await.expect("settled twice is no fault");
+    assert_eq!(pending(store, 9).await, ["1", "3"]);
+    assert_eq!(read(store, "bob").await.usage.messages, 1);
+}
+
+pub async fn fill_outbox(store: &dyn Store, limit: usize) {
+    let events = (0..limit).map(|number| event(&number.to_string())).collect();
+    send(store, "filler", events).await.expect("committed");
+}
+
+pub async fn refuses_when_the_outbox_is_full(store: &dyn Store, limit: usize) {
+    let refused = send(store, "alice", vec![event("one too many")]).await;
+    assert_eq!(refused, Err(StoreFault::OutboxFull(limit)));
+    assert_eq!(read(store, "alice").await, Record::default());
+    store.settle("0").await.expect("settled");
+    send(store, "alice", vec![event("now")]).await.expect("committed");
+}
+
+async fn updates_of_one_account_never_interleave<S: Store + 'static>(store: Arc<S>) {
+    let tasks: Vec<_> = (0..8_u64)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for message in 0..200 {
+                    charge(&*store, "alice", task * 1000 + message).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    let usage = read(&*store, "alice").await.usage;
+    assert_eq!((usage.messages, usage.recipients), (1600, 4800));
+}

@@ -1,0 +1,124 @@
+//! The store of a single process that may forget everything at its end.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::mail::AccountKey;
+use crate::record::{Change, Event, Record};
+use crate::store::{Judge, Operation, Store, StoreFault};
+
+/// Enough that two cores rarely meet on one lock.
+const SHARDS: usize = 16;
+
+/// Events that nobody takes must not fill the memory; an event has some hundred bytes.
+pub const OUTBOX_LIMIT: usize = 10_000;
+
+/// Records in shards, each under a lock of its own; the account longest untouched goes first when a
+/// shard is full.
+pub struct Memory {
+    shards: Vec<Mutex<LruCache<AccountKey, Record>>>,
+    outbox: Mutex<VecDeque<Event>>,
+}
+
+impl Memory {
+    /// Keeps at least `accounts` records.
+    pub fn new(accounts: NonZeroUsize) -> Self {
+        let each = accounts.div_ceil(NonZeroUsize::new(SHARDS).expect("not zero"));
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(),
+            outbox: Mutex::default(),
+        }
+    }
+
+    fn shard(&self, account: &AccountKey) -> &Mutex<LruCache<AccountKey, Record>> {
+        let sum = account.as_str().bytes().fold(0_usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
+        &self.shards[sum % SHARDS]
+    }
+
+    fn update_now(&self, account: &AccountKey, judge: Judge<'_>) -> Result<(), StoreFault> {
+        let mut shard = self.shard(account).lock();
+        let Change { record, events } = match shard.get(account) {
+            Some(record) => judge(record),
+            None => judge(&Record::default()),
+        };
+        if !events.is_empty() {
+            let mut outbox = self.outbox.lock();
+            if outbox.len() + events.len() > OUTBOX_LIMIT {
+                return Err(StoreFault::OutboxFull(OUTBOX_LIMIT));
+            }
+            outbox.extend(events);
+        }
+        if let Some(record) = record {
+            shard.put(account.clone(), record);
+        }
+        Ok(())
+    }
+
+    fn preview_now(&self, account: &AccountKey, judge: Judge<'_>) {
+        match self.shard(account).lock().peek(account) {
+            Some(record) => judge(record),
+            None => judge(&Record::default()),
+        };
+    }
+}
+
+impl Store for Memory {
+    fn update<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()> {
+        Box::pin(async move { self.update_now(account, judge) })
+    }
+
+    fn preview<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()> {
+        Box::pin(async move {
+            self.preview_now(account, judge);
+            Ok(())
+        })
+    }
+
+    fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>> {
+        Box::pin(async move { Ok(self.outbox.lock().iter().take(limit).cloned().collect()) })
+    }
+
+    fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()> {
+        Box::pin(async move {
+            self.outbox.lock().retain(|pending| *pending.id != *event);
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    fn memory() -> Memory {
+        Memory::new(NonZeroUsize::new(1000).expect("not zero"))
+    }
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        contract::check(memory).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_outbox_commits_nothing() {
+        let store = memory();
+        contract::fill_outbox(&store, OUTBOX_LIMIT).await;
+        contract::refuses_when_the_outbox_is_full(&store, OUTBOX_LIMIT).await;
+    }
+
+    #[tokio::test]
+    async fn the_account_longest_untouched_goes_first() {
+        let store = Memory::new(NonZeroUsize::new(SHARDS).expect("not zero"));
+        for account in 0..100 * SHARDS {
+            contract::charge(&store, &format!("a{account}"), 1).await;
+        }
+        let kept: usize = store.shards.iter().map(|shard| shard.lock().len()).sum();
+        assert_eq!(kept, SHARDS);
+    }
+}

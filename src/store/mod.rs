@@ -1,0 +1,57 @@
+//! The port to the store: one record for each account, changed in one atomic step. The store runs
+//! the function it is given; it holds no limit and no verdict.
+
+#[cfg(test)]
+pub mod contract;
+mod memory;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::mail::AccountKey;
+use crate::record::{Change, Event, Record};
+
+pub use memory::Memory;
+
+/// An operation under way.
+pub type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreFault>> + Send + 'a>>;
+
+/// What is run on a record. Pure: a store that loses a race runs it again on the newer record.
+pub type Judge<'a> = &'a mut (dyn FnMut(&Record) -> Change + Send);
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The outbox holds this many events that nobody took; nothing was committed.
+    OutboxFull(usize),
+    /// The store cannot be reached or written.
+    Unavailable(String),
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutboxFull(limit) => write!(f, "the outbox is full with {limit} events"),
+            Self::Unavailable(why) => write!(f, "the store is unavailable: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreFault {}
+
+/// A store of records and of the events that changes of them send out.
+pub trait Store: Send + Sync {
+    /// Runs `judge` on the account's record (an empty one for an unknown account) with no other
+    /// update of that account in between, and commits the new record and its events together.
+    fn update<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
+
+    /// Runs `judge` on the record as `update` would and drops the outcome.
+    fn preview<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
+
+    /// Up to `limit` events that were committed and not yet settled, the oldest first.
+    fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>>;
+
+    /// Forgets an event that was acted on. One that is unknown or already settled is no fault.
+    fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()>;
+}
