@@ -6,8 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::decision::{
-    Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Rules, Story,
-    decide, judge,
+    Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Rules, Story, decide,
+    judge,
 };
 use crate::directory::{Answer, Directory};
 use crate::mail::{AccountKey, Facts, Login, Stage, Timestamp};
@@ -21,7 +21,8 @@ const LOOKUP_BUDGET: Duration = Duration::from_secs(2);
 
 /// Answers questions by the rules of the moment.
 pub struct Engine {
-    directory: Arc<dyn Directory>,
+    /// `None`: there is none, and nothing that needs one is judged.
+    directory: Option<Arc<dyn Directory>>,
     store: Arc<dyn Store>,
     rules: ArcSwap<Rules>,
 }
@@ -50,7 +51,7 @@ impl Judged {
 }
 
 impl Engine {
-    pub fn new(directory: Arc<dyn Directory>, store: Arc<dyn Store>, rules: Rules) -> Self {
+    pub fn new(directory: Option<Arc<dyn Directory>>, store: Arc<dyn Store>, rules: Rules) -> Self {
         Self { directory, store, rules: ArcSwap::from_pointee(rules) }
     }
 
@@ -124,64 +125,13 @@ impl Engine {
         if let Some(login) = &facts.login {
             known.login = Some(rules.rewrite(login).unwrap_or_else(|| login.clone()));
         }
-        if !rules.judges_rights {
-            return known;
-        }
+        let Some(directory) = self.directory.as_deref() else { return known };
         if let Some(login) = &known.login {
-            known.account = Some(self.account(login, rules).await);
+            known.account = Some(account(directory, login, rules).await);
         }
-        known.author = self.author(facts, rules, known.gateway).await;
-        known.recipient = self.recipient(facts, rules, &known).await;
+        known.author = author(directory, facts, rules, known.gateway).await;
+        known.recipient = recipient(directory, facts, rules, &known).await;
         known
-    }
-
-    async fn account(&self, login: &Login, rules: &Rules) -> Lookup {
-        within_budget(self.directory.lookup(login, &rules.groups), Lookup::Unavailable).await
-    }
-
-    /// The owner of the envelope sender, where a gateway names nobody better.
-    async fn author(
-        &self,
-        facts: &Facts,
-        rules: &Rules,
-        gateway: Option<usize>,
-    ) -> Option<KnownAuthor> {
-        if rules.gateways[gateway?].identity != Identity::Sender {
-            return None;
-        }
-        let login = Login::parse(facts.envelope.sender.as_bytes())?;
-        let account = self.account(&login, rules).await;
-        Some(KnownAuthor { login, account })
-    }
-
-    async fn recipient(
-        &self,
-        facts: &Facts,
-        rules: &Rules,
-        known: &Known,
-    ) -> Option<RecipientLookup> {
-        let wanted = rules.recipient.existence.max(rules.recipient.delivery_restrictions);
-        let recipient = facts.envelope.recipient.as_ref()?;
-        let is_ours = rules.domains.class_of(recipient).0 == DomainClass::Local
-            && recipient.domain().is_some();
-        if wanted == Mode::Off || !is_ours {
-            return None;
-        }
-        let author = match (&known.author, &known.account) {
-            (Some(author), _) => author.account.account(),
-            (None, Some(lookup)) => lookup.account(),
-            (None, None) => None,
-        };
-        let author = author.map(|account| &account.key);
-        let silent = RecipientLookup::Unavailable;
-        let found = within_budget(self.directory.recipient(recipient, author), silent.clone()).await;
-        let plain = recipient.without_extension(&rules.domains.recipient_delimiter);
-        match (found, plain) {
-            (RecipientLookup::NotFound, Some(plain)) => {
-                Some(within_budget(self.directory.recipient(&plain, author), silent).await)
-            }
-            (found, _) => Some(found),
-        }
     }
 
     /// Tells the story of a decision, with the paths of the groups that settled it.
@@ -192,14 +142,63 @@ impl Engine {
             (Some(author), _) => author.account.account().map(|account| &account.key),
             _ => None,
         };
-        if let Some(account) = account {
+        if let (Some(account), Some(directory)) = (account, self.directory.as_deref()) {
             for group in groups_of(judged) {
                 let name = judged.rules.groups.name(group);
-                let path = within_budget(self.directory.path(account, name), Vec::new()).await;
+                let path = within_budget(directory.path(account, name), Vec::new()).await;
                 paths.insert(group, path);
             }
         }
         Story::tell(judged.case(), &judged.decision, &paths, judged.at)
+    }
+}
+
+async fn account(directory: &dyn Directory, login: &Login, rules: &Rules) -> Lookup {
+    within_budget(directory.lookup(login, &rules.groups), Lookup::Unavailable).await
+}
+
+/// The owner of the envelope sender, where a gateway names nobody better.
+async fn author(
+    directory: &dyn Directory,
+    facts: &Facts,
+    rules: &Rules,
+    gateway: Option<usize>,
+) -> Option<KnownAuthor> {
+    if rules.gateways[gateway?].identity != Identity::Sender {
+        return None;
+    }
+    let login = Login::parse(facts.envelope.sender.as_bytes())?;
+    let account = account(directory, &login, rules).await;
+    Some(KnownAuthor { login, account })
+}
+
+async fn recipient(
+    directory: &dyn Directory,
+    facts: &Facts,
+    rules: &Rules,
+    known: &Known,
+) -> Option<RecipientLookup> {
+    let wanted = rules.recipient.existence.max(rules.recipient.delivery_restrictions);
+    let recipient = facts.envelope.recipient.as_ref()?;
+    let is_ours =
+        rules.domains.class_of(recipient).0 == DomainClass::Local && recipient.domain().is_some();
+    if wanted == Mode::Off || !is_ours {
+        return None;
+    }
+    let author = match (&known.author, &known.account) {
+        (Some(author), _) => author.account.account(),
+        (None, Some(lookup)) => lookup.account(),
+        (None, None) => None,
+    };
+    let author = author.map(|account| &account.key);
+    let silent = RecipientLookup::Unavailable;
+    let found = within_budget(directory.recipient(recipient, author), silent.clone()).await;
+    let plain = recipient.without_extension(&rules.domains.recipient_delimiter);
+    match (found, plain) {
+        (RecipientLookup::NotFound, Some(plain)) => {
+            Some(within_budget(directory.recipient(&plain, author), silent).await)
+        }
+        (found, _) => Some(found),
     }
 }
 
@@ -226,4 +225,3 @@ fn groups_of(judged: &Judged) -> Vec<usize> {
 async fn within_budget<T>(answer: Answer<'_, T>, silent: T) -> T {
     tokio::time::timeout(LOOKUP_BUDGET, answer).await.unwrap_or(silent)
 }
-

@@ -1,1 +1,7 @@
-fn main(){}
+//! gatepost: may this login send this mail?
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatepost::cli::run()
+}

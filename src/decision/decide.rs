@@ -172,7 +172,7 @@ impl<'a> Judging<'a> {
         match &known.account {
             None => self.not_asked(
                 Check::Standing,
-                if known.login.is_some() { Because::RightsNotJudged } else { Because::NoLogin },
+                if known.login.is_some() { Because::NoDirectory } else { Because::NoLogin },
             ),
             Some(Lookup::Found(holder)) => {
                 let state = holder.account.state;
@@ -262,9 +262,10 @@ impl<'a> Judging<'a> {
             };
             everybody.or(of(login, known.account.as_ref().unwrap_or(&Lookup::NotFound)))
         });
-        let author = known.author.as_ref().map_or(Finding::Silent, |author| {
-            of(&author.login, &author.account).denials_only()
-        });
+        let author = known
+            .author
+            .as_ref()
+            .map_or(Finding::Silent, |author| of(&author.login, &author.account).denials_only());
         login.or(author)
     }
 
@@ -279,8 +280,8 @@ impl<'a> Judging<'a> {
         if facts.stage == Stage::Vrfy {
             return Ok(());
         }
-        let Some(lookup) = known.account.as_ref().filter(|_| rules.judges_rights) else {
-            self.not_asked(Check::Sender, Because::RightsNotJudged);
+        let Some(lookup) = &known.account else {
+            self.not_asked(Check::Sender, Because::NoDirectory);
             return Ok(());
         };
         if rules.sender.ownership == Mode::Off {
@@ -311,8 +312,10 @@ impl<'a> Judging<'a> {
         };
         let Some(lookup) = &known.recipient else {
             let class = rules.domains.class_of(recipient).0;
-            let because =
-                if class == DomainClass::Local { Because::ModeOff } else { Because::Class(class) };
+            let because = match class {
+                DomainClass::Local if recipient.domain().is_some() => Because::ModeOff,
+                _ => Because::Class(class),
+            };
             self.not_asked(Check::Recipient, because);
             return Ok(());
         };
@@ -324,15 +327,13 @@ impl<'a> Judging<'a> {
                 Reason::RecipientUnknown,
                 Because::RecipientNotFound,
             ),
-            RecipientLookup::Unavailable => {
-                match rules.recipient.existence.max(restrictions) {
-                    Mode::Enforce => self.unanswered(Check::Recipient, Because::DirectorySilent),
-                    _ => {
-                        self.not_asked(Check::Recipient, Because::DirectorySilent);
-                        Ok(())
-                    }
+            RecipientLookup::Unavailable => match rules.recipient.existence.max(restrictions) {
+                Mode::Enforce => self.unanswered(Check::Recipient, Because::DirectorySilent),
+                _ => {
+                    self.not_asked(Check::Recipient, Because::DirectorySilent);
+                    Ok(())
                 }
-            }
+            },
             RecipientLookup::Found(restriction) => {
                 let because = Because::RecipientFound(*restriction);
                 let reason = match restriction {
@@ -376,8 +377,7 @@ impl<'a> Judging<'a> {
         let found = client.or(login);
         let because = Because::Relay { client, login, routed: recipient.is_routed() };
         let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
-        self.granted =
-            matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
+        self.granted = matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
         self.note_observed(Check::Relay, found, client.or(self.of_grants(Right::Relay, true)));
         settled
     }
@@ -411,7 +411,8 @@ impl<'a> Judging<'a> {
     }
 
     fn objection(&self, check: Check, found: Finding) -> Option<Reason> {
-        let by_name = self.case.known.login.is_some() || matches!(found.source(), Some(Source::Grant(_)));
+        let by_name =
+            self.case.known.login.is_some() || matches!(found.source(), Some(Source::Grant(_)));
         Some(match found {
             Finding::Allowed(_) => return None,
             Finding::MaybeAllowed(_) | Finding::MaybeDenied(_) => Reason::DirectorySilent,

@@ -135,6 +135,8 @@ mod tests {
         let bounce = "554 9C1F2A3B4D5E said: 550 5.7.1 [0ZZZ456789AB] bob has no relay right";
         assert_eq!(find(bounce), ["0ZZZ456789AB", "9C1F2A3B4D5E"]);
         assert_eq!(find("decided id=0ZZZ456789AB stage=rcpt"), ["0ZZZ456789AB"]);
-        assert!(find("nothing here, 0123456789ABC is too long, ILOU456789AB is no base32").is_empty());
+        assert!(
+            find("nothing here, 0123456789ABC is too long, ILOU456789AB is no base32").is_empty()
+        );
     }
 }

@@ -87,7 +87,9 @@ impl Reason {
             Self::SenderNotOwned => "553 5.7.1 {login} may not send as {sender}",
             Self::AccountDisabled => "550 5.7.13 The account {login} is disabled",
             Self::AccountExpired => "550 5.7.13 The account {login} has expired",
-            Self::AccountLocked => "450 4.7.13 The account {login} is locked for now, try again later",
+            Self::AccountLocked => {
+                "450 4.7.13 The account {login} is locked for now, try again later"
+            }
             Self::LoginNotFound => "550 5.7.1 {login} is not known to the directory",
             Self::LoginAmbiguous => {
                 "451 4.3.5 {login} names more than one account; the postmaster has been told"
@@ -96,7 +98,9 @@ impl Reason {
             Self::RecipientAuthenticatedOnly => {
                 "550 5.7.1 {recipient} takes mail from logged-in senders only"
             }
-            Self::RecipientRestricted => "550 5.7.2 {recipient} takes mail from its list of senders only",
+            Self::RecipientRestricted => {
+                "550 5.7.2 {recipient} takes mail from its list of senders only"
+            }
             Self::RecipientDenied => "550 5.7.1 {recipient} does not take mail from this sender",
             Self::DirectorySilent => "451 4.4.3 The directory does not answer, try again later",
             Self::OwnFault => "451 4.3.0 Temporary fault, try again later",

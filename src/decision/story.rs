@@ -9,9 +9,7 @@ use crate::decision::{
     Because, Case, Check, Decision, Facing, GatewayMatch, Outcome, Reason, Rules,
 };
 use crate::mail::{Login, Reply, Stage, Timestamp};
-use crate::rights::{
-    AccountState, Finding, Lookup, Mode, Restriction, Ruling, Source, Who,
-};
+use crate::rights::{AccountState, Finding, Lookup, Mode, Restriction, Ruling, Source, Who};
 
 /// How the account came to be in a group, by the group's index: from the account to the group.
 pub type Paths = HashMap<usize, Vec<String>>;
@@ -83,7 +81,9 @@ impl Story {
             action: decision.action().into(),
             reason: decision.reason.map(|reason| reason.to_string()),
             answer: match &decision.reply {
-                Reply::NoObjection => "no objection (DUNNO): the mail server's own rules follow".into(),
+                Reply::NoObjection => {
+                    "no objection (DUNNO): the mail server's own rules follow".into()
+                }
                 Reply::Grant => "OK: relaying is permitted".into(),
                 Reply::Refuse(refusal) => refusal.to_string(),
             },
@@ -165,10 +165,14 @@ impl Teller<'_> {
         };
         match (decision.reason, &decision.reply) {
             (Some(reason), Reply::Refuse(_)) => format!("{who} is refused: {reason}"),
-            (Some(reason), _) => format!("{who} passes, but would be refused if this listener enforced: {reason}"),
+            (Some(reason), _) => {
+                format!("{who} passes, but would be refused if this listener enforced: {reason}")
+            }
             (None, Reply::Grant) => format!("{who} may relay, and the mail server is told so"),
             (None, _) => match decision.observed().next() {
-                Some(reason) => format!("{who} passes; a check that observes would refuse: {reason}"),
+                Some(reason) => {
+                    format!("{who} passes; a check that observes would refuse: {reason}")
+                }
                 None => format!("{who} passes"),
             },
         }
@@ -214,7 +218,8 @@ impl Teller<'_> {
         let login = self.login();
         match because {
             Because::RightsNotJudged => "no directory, grant or relay list is configured".into(),
-            Because::ModeOff => "this check is off".into(),
+            Because::NoDirectory => "there is no directory to ask".into(),
+            Because::ModeOff => "this check is off, or there is no directory to ask".into(),
             Because::NoLogin => "no login to judge".into(),
             Because::NoRecipient(0) => "no recipient yet at this stage".into(),
             Because::NoRecipient(count) => {
@@ -229,7 +234,9 @@ impl Teller<'_> {
             Because::AmbiguousInDirectory => {
                 format!("{login} names more than one account in the directory")
             }
-            Because::DirectorySilent => "the directory does not answer, and nothing is remembered".into(),
+            Because::DirectorySilent => {
+                "the directory does not answer, and nothing is remembered".into()
+            }
             Because::LoginNeeded => {
                 "this listener needs a login or a trusted client, and there is neither".into()
             }
@@ -243,14 +250,18 @@ impl Teller<'_> {
                     Finding::MaybeAllowed(_) | Finding::MaybeDenied(_) => {
                         format!("{sender}: the directory cannot say now whose address it is")
                     }
-                    _ => format!("{sender} is neither {login}'s own address nor granted to send as"),
+                    _ => {
+                        format!("{sender} is neither {login}'s own address nor granted to send as")
+                    }
                 }
             }
             Because::Class(class) => {
                 let domain = self.recipient_domain();
                 match class.as_str() {
                     "local" => format!("{domain} is local, which needs no relay right"),
-                    "shared" => format!("{domain} is shared with another system, which needs no relay right"),
+                    "shared" => format!(
+                        "{domain} is shared with another system, which needs no relay right"
+                    ),
                     "relay" => format!(
                         "{domain} is a relay domain: mail for it is let through whoever sends it"
                     ),
@@ -265,7 +276,8 @@ impl Teller<'_> {
 
     fn relay(&self, client: Finding, login: Finding, routed: bool) -> String {
         let target = if routed {
-            "the recipient's local part names a route to another host, so it counts as external".into()
+            "the recipient's local part names a route to another host, so it counts as external"
+                .into()
         } else {
             format!("{} is external", self.recipient_domain())
         };
@@ -291,10 +303,16 @@ impl Teller<'_> {
             Finding::Allowed(source) => format!("allowed: {}", self.source(source)),
             Finding::Denied(source) => format!("denied: {}", self.source(source)),
             Finding::MaybeAllowed(source) => {
-                format!("the directory cannot say now whether this allows it: {}", self.source(source))
+                format!(
+                    "the directory cannot say now whether this allows it: {}",
+                    self.source(source)
+                )
             }
             Finding::MaybeDenied(source) => {
-                format!("the directory cannot say now whether this denies it: {}", self.source(source))
+                format!(
+                    "the directory cannot say now whether this denies it: {}",
+                    self.source(source)
+                )
             }
         }
     }
@@ -362,7 +380,9 @@ impl Teller<'_> {
             Source::Host(index) => self.line(rules.relay.hosts[index].line),
             Source::Certificate(index) => self.line(rules.relay.certificates.0[index].line),
             Source::Authenticated => self.line(rules.authenticated?),
-            Source::EverybodyElse => format!("{} [relay] networks-are = \"all-except\"", rules.file),
+            Source::EverybodyElse => {
+                format!("{} [relay] networks-are = \"all-except\"", rules.file)
+            }
             Source::OwnAddress => "the directory".into(),
             Source::NullSender => return None,
         })
@@ -393,7 +413,10 @@ impl Teller<'_> {
             }
             (stage, _) => {
                 let command = if stage == Stage::Data { "DATA" } else { "END-OF-MESSAGE" };
-                format!("<{command}>: {} rejected: ", if stage == Stage::Data { "Data command" } else { "End-of-data" })
+                format!(
+                    "<{command}>: {} rejected: ",
+                    if stage == Stage::Data { "Data command" } else { "End-of-data" }
+                )
             }
         };
         format!("{} {} {named}{}", refusal.code(), refusal.enhanced(), refusal.text())
@@ -407,16 +430,20 @@ impl Teller<'_> {
         let mut changes = match reason {
             Reason::LoginRequired => vec![
                 "log in before sending".into(),
-                "or list the client's network, confirmed host name or certificate in [relay]".into(),
+                "or list the client's network, confirmed host name or certificate in [relay]"
+                    .into(),
             ],
             Reason::RelayWithoutLogin => vec![
                 "log in with an account that holds the relay right".into(),
-                "or list the client's network, confirmed host name or certificate in [relay]".into(),
+                "or list the client's network, confirmed host name or certificate in [relay]"
+                    .into(),
             ],
             Reason::RelayMissing => self.ways_to("relay", |grant| grant.relay),
             Reason::SubmitMissing => self.ways_to("submit", |grant| grant.submit),
             Reason::RelayDenied | Reason::SubmitDenied => {
-                vec![format!("take {login} out of what denies it, or remove the deny: deny beats any allow")]
+                vec![format!(
+                    "take {login} out of what denies it, or remove the deny: deny beats any allow"
+                )]
             }
             Reason::SenderNotOwned => vec![
                 format!("send as one of {login}'s own addresses"),
@@ -449,7 +476,11 @@ impl Teller<'_> {
         changes
     }
 
-    fn ways_to(&self, right: &str, ruling: impl Fn(&crate::rights::Grant) -> Option<Ruling>) -> Vec<String> {
+    fn ways_to(
+        &self,
+        right: &str,
+        ruling: impl Fn(&crate::rights::Grant) -> Option<Ruling>,
+    ) -> Vec<String> {
         let rules = self.rules();
         let login = self.login();
         let mut ways: Vec<String> = rules
@@ -465,7 +496,10 @@ impl Teller<'_> {
                 Who::User(_) => None,
             })
             .collect();
-        ways.push(format!("{}add a [[grant]] with {right} = \"allow\" for {login}", if ways.is_empty() { "" } else { "or " }));
+        ways.push(format!(
+            "{}add a [[grant]] with {right} = \"allow\" for {login}",
+            if ways.is_empty() { "" } else { "or " }
+        ));
         ways
     }
 }
@@ -500,7 +534,9 @@ const fn restriction_words(restriction: Restriction) -> &'static str {
         Restriction::Open => "the recipient exists and takes mail from anybody",
         Restriction::Allowed => "the recipient takes mail from a list, and the author is on it",
         Restriction::AuthenticatedOnly => "the recipient takes mail from logged-in senders only",
-        Restriction::NotOnList => "the recipient takes mail from a list, and the author is not on it",
+        Restriction::NotOnList => {
+            "the recipient takes mail from a list, and the author is not on it"
+        }
         Restriction::Denied => "the recipient's list of unwanted authors names this one",
         Restriction::Unknown => "the directory cannot say now who may write to the recipient",
     }

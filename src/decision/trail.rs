@@ -49,6 +49,7 @@ pub enum Outcome {
 pub enum Because {
     /// There is no directory, no grant and no relay list.
     RightsNotJudged,
+    NoDirectory,
     ModeOff,
     NoLogin,
     /// This stage has no recipient to judge; the number that was accepted.
@@ -72,7 +73,11 @@ pub enum Because {
     Class(DomainClass),
     RecipientFound(Restriction),
     RecipientNotFound,
-    Relay { client: Finding, login: Finding, routed: bool },
+    Relay {
+        client: Finding,
+        login: Finding,
+        routed: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use crate::mail::{AccountKey, Address, Login, LoginForm};
 use crate::rights::{
     Account, Groups, Holder, Lookup, Membership, Memberships, RecipientLookup, Restriction,
 };
+use crate::settings::Fault;
 
 /// The directory of a file, as it was last read without a fault.
 pub struct FileDirectory {
@@ -30,8 +31,8 @@ pub struct FileDirectory {
 type Stamp = (SystemTime, u64, u64);
 
 impl FileDirectory {
-    /// Reads the file. A fault names file, line and column.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    /// Reads the file.
+    pub fn open(path: &Path) -> Result<Self, Vec<Fault>> {
         let stamp = stamp(path);
         let content = Content::load(path)?;
         Ok(Self {
@@ -82,7 +83,9 @@ impl Directory for FileDirectory {
             return Ok(false);
         }
         *seen = now;
-        let content = Content::load(&self.path)?;
+        let content = Content::load(&self.path).map_err(|faults| {
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        })?;
         self.content.store(Arc::new(content));
         Ok(true)
     }

@@ -90,8 +90,12 @@ impl SmtpReply {
             (code.len() == 3).then(|| code.parse().ok()).flatten().ok_or(ReplyFault::Code)?;
         let (enhanced, text) = rest.trim_start().split_once(' ').ok_or(ReplyFault::Enhanced)?;
         let mut numbers = enhanced.split('.').map(str::parse::<u16>);
-        let (Some(Ok(class @ 2..=5)), Some(Ok(subject @ 0..=999)), Some(Ok(detail @ 0..=999)), None) =
-            (numbers.next(), numbers.next(), numbers.next(), numbers.next())
+        let (
+            Some(Ok(class @ 2..=5)),
+            Some(Ok(subject @ 0..=999)),
+            Some(Ok(detail @ 0..=999)),
+            None,
+        ) = (numbers.next(), numbers.next(), numbers.next(), numbers.next())
         else {
             return Err(ReplyFault::Enhanced);
         };

@@ -16,4 +16,6 @@ pub use domains::{DomainClass, Domains};
 pub use finding::{Finding, Source};
 pub use grants::{Grant, Mode, Right, Ruling, SenderGrant, Subject, Who, own_sender, resolve};
 pub use names::Names;
-pub use relay_list::{Certificates, CertificateEntry, CertificateName, HostEntry, NetworkEntry, RelayList};
+pub use relay_list::{
+    CertificateEntry, CertificateName, Certificates, HostEntry, NetworkEntry, RelayList,
+};

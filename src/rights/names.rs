@@ -26,8 +26,7 @@ impl Names {
             return None;
         }
         self.entries.get(name).copied().or_else(|| {
-            memchr::memchr_iter(b'.', name)
-                .find_map(|dot| self.entries.get(&name[dot..]).copied())
+            memchr::memchr_iter(b'.', name).find_map(|dot| self.entries.get(&name[dot..]).copied())
         })
     }
 }
@@ -39,7 +38,8 @@ mod tests {
     #[test]
     fn exact_before_suffix_and_longest_suffix_first() {
         let mut names = Names::default();
-        for (index, name) in [".example.org", "example.org", ".lab.example.org"].iter().enumerate() {
+        for (index, name) in [".example.org", "example.org", ".lab.example.org"].iter().enumerate()
+        {
             names.insert(name, index).expect("a new name");
         }
         assert_eq!(names.insert("example.org", 9), Err(1));

@@ -99,16 +99,21 @@ impl RelayList {
             Some(index) => ruled(Some(self.hosts[index].ruling), Source::Host(index)),
             None => Finding::Silent,
         };
-        let certificate = client.certificate.as_ref().map_or(Finding::Silent, |certificate| {
-            self.certificates.find(certificate)
-        });
+        let certificate = client
+            .certificate
+            .as_ref()
+            .map_or(Finding::Silent, |certificate| self.certificates.find(certificate));
         network.or(host).or(certificate)
     }
 
     fn network_of(&self, address: IpAddr) -> Option<usize> {
         match address {
-            IpAddr::V4(address) => self.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, index)| *index),
-            IpAddr::V6(address) => self.v6.get_lpm(&Ipv6Net::from(address)).map(|(_, index)| *index),
+            IpAddr::V4(address) => {
+                self.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, index)| *index)
+            }
+            IpAddr::V6(address) => {
+                self.v6.get_lpm(&Ipv6Net::from(address)).map(|(_, index)| *index)
+            }
         }
     }
 }
@@ -192,7 +197,10 @@ mod tests {
     fn all_except_gives_nothing_where_it_may_not_count_nor_to_unknown_clients() {
         let mut list = list(&[("198.51.100.0/24", None)]);
         list.all_except = true;
-        assert_eq!(list.client(&client("203.0.113.1"), true), Finding::Allowed(Source::EverybodyElse));
+        assert_eq!(
+            list.client(&client("203.0.113.1"), true),
+            Finding::Allowed(Source::EverybodyElse)
+        );
         assert_eq!(list.client(&client("203.0.113.1"), false), Finding::Silent);
         assert_eq!(list.client(&client("198.51.100.1"), true), Finding::Silent);
         assert_eq!(list.client(&client("unknown"), true), Finding::Silent);

@@ -6,8 +6,8 @@ mod values;
 
 use std::fmt;
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 pub use table::{Item, Table};
 pub use values::{duration, duration_text, octal_mode};
@@ -23,6 +23,13 @@ pub struct Fault {
     /// Dotted path of the key, empty for syntax.
     pub key: String,
     pub what: String,
+}
+
+impl Fault {
+    /// A fault of the file as a whole.
+    pub fn of_file(file: &str, what: String) -> Self {
+        Self { file: file.into(), line: 0, column: 0, key: String::new(), what }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -115,6 +122,10 @@ impl Reader {
         self.warnings.push(Fault { file, line: 0, column: 0, key, what: what.into() });
     }
 
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The line of a byte offset, from 1.
     pub fn line(&self, at: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= at)
@@ -130,7 +141,10 @@ impl Reader {
 }
 
 /// A suggestion for a misspelt word.
-pub(crate) fn suggest<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(
+    word: &str,
+    allowed: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     allowed
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))

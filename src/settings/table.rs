@@ -78,7 +78,11 @@ impl<'a, 't> Table<'a, 't> {
             below.at = self.key_at(key).unwrap_or(at);
             match value.get_ref() {
                 DeValue::Table(table) => below.table = Some(table),
-                _ => reader.fault(at, &below.path, format!("expected a table, found {}", kind(value))),
+                _ => reader.fault(
+                    at,
+                    &below.path,
+                    format!("expected a table, found {}", kind(value)),
+                ),
             }
         }
         below
@@ -132,15 +136,38 @@ impl<'a, 't> Table<'a, 't> {
                 Some(self.item(reader, key, text.to_string(), at))
             }
             _ => {
-                reader.fault(at, &self.key(key), format!("expected a string, found {}", kind(value)));
+                reader.fault(
+                    at,
+                    &self.key(key),
+                    format!("expected a string, found {}", kind(value)),
+                );
                 None
             }
         }
     }
 
+    /// A string where the key is present; else the default is shown, and `None` returned.
+    pub fn text_or(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        default: &str,
+    ) -> Option<Item<String>> {
+        if self.is_absent(key) {
+            self.show(reader, key, quoted(default), None);
+        }
+        self.text(reader, key)
+    }
+
     /// A string that must be there.
-    pub fn required(&mut self, reader: &mut Reader, key: &'static str, expected: &str) -> Option<Item<String>> {
-        let missing = self.table.is_none_or(|table| !table.iter().any(|(name, _)| name.get_ref() == key));
+    pub fn required(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        expected: &str,
+    ) -> Option<Item<String>> {
+        let missing =
+            self.table.is_none_or(|table| !table.iter().any(|(name, _)| name.get_ref() == key));
         if missing {
             reader.fault(self.at, &self.key(key), format!("missing; expected {expected}"));
         }
@@ -167,7 +194,11 @@ impl<'a, 't> Table<'a, 't> {
         match parse(&item.value) {
             Ok(value) => value,
             Err(what) => {
-                reader.fault(item.at, &item.key, format!("{} is refused: {what}", quoted(&item.value)));
+                reader.fault(
+                    item.at,
+                    &item.key,
+                    format!("{} is refused: {what}", quoted(&item.value)),
+                );
                 fallback(&parse)
             }
         }
@@ -196,7 +227,11 @@ impl<'a, 't> Table<'a, 't> {
         match pick(&item.value, choices) {
             Ok(value) => Some(value),
             Err(what) => {
-                reader.fault(item.at, &item.key, format!("{} is refused: {what}", quoted(&item.value)));
+                reader.fault(
+                    item.at,
+                    &item.key,
+                    format!("{} is refused: {what}", quoted(&item.value)),
+                );
                 None
             }
         }
@@ -233,9 +268,7 @@ impl<'a, 't> Table<'a, 't> {
             return default;
         };
         let number = match value.get_ref() {
-            DeValue::Integer(digits) => {
-                usize::from_str_radix(digits.as_str(), digits.radix()).ok()
-            }
+            DeValue::Integer(digits) => usize::from_str_radix(digits.as_str(), digits.radix()).ok(),
             _ => None,
         };
         match number {
@@ -272,27 +305,28 @@ impl<'a, 't> Table<'a, 't> {
         key: &'static str,
         mut read: impl FnMut(&mut Reader, Option<Item<String>>, Option<Table<'a, 't>>),
     ) {
-        let entries = self.entries(reader, key, "a string or a table", |table, reader, value, at, name| {
-            match value.get_ref() {
-                DeValue::String(text) => {
-                    let mut item = table.item(reader, key, text.to_string(), at);
-                    item.key = name.into();
-                    Some((Some(item), None))
+        let entries =
+            self.entries(reader, key, "a string or a table", |table, reader, value, at, name| {
+                match value.get_ref() {
+                    DeValue::String(text) => {
+                        let mut item = table.item(reader, key, text.to_string(), at);
+                        item.key = name.into();
+                        Some((Some(item), None))
+                    }
+                    DeValue::Table(below) => {
+                        let below = Table {
+                            table: Some(below),
+                            header: String::new(),
+                            path: name.into(),
+                            number: 0,
+                            at,
+                            known: Vec::new(),
+                        };
+                        Some((None, Some(below)))
+                    }
+                    _ => None,
                 }
-                DeValue::Table(below) => {
-                    let below = Table {
-                        table: Some(below),
-                        header: String::new(),
-                        path: name.into(),
-                        number: 0,
-                        at,
-                        known: Vec::new(),
-                    };
-                    Some((None, Some(below)))
-                }
-                _ => None,
-            }
-        });
+            });
         for (item, table) in entries {
             read(reader, item, table);
         }
@@ -332,11 +366,6 @@ impl<'a, 't> Table<'a, 't> {
     /// Whether the key is missing here.
     pub fn is_absent(&self, key: &str) -> bool {
         self.table.is_none_or(|table| !table.iter().any(|(name, _)| name.get_ref() == key))
-    }
-
-    /// The names of keys that hold strings, for tables whose keys are data, such as `[replies]`.
-    pub fn words(&self) -> Vec<(String, usize)> {
-        self.table.into_iter().flatten().map(|(name, _)| (name.get_ref().to_string(), name.span().start)).collect()
     }
 
     /// Tells of every key that nobody asked for.

@@ -41,12 +41,23 @@ mod tests {
 
     #[test]
     fn durations_in_every_unit_and_back() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800), ("0s", 0)] {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800), ("0s", 0)]
+        {
             let read = duration(text).expect(text);
             assert_eq!(read, Duration::from_secs(seconds));
             assert_eq!(duration_text(read), text);
         }
-        for text in ["", "s", "5", "5 s", "-5s", "5w", "1.5h", "99999999999999999999s", "500000000000000000d"] {
+        for text in [
+            "",
+            "s",
+            "5",
+            "5 s",
+            "-5s",
+            "5w",
+            "1.5h",
+            "99999999999999999999s",
+            "500000000000000000d",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

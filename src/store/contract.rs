@@ -29,10 +29,8 @@ fn charged(record: &Record, message: u64) -> Record {
 }
 
 pub async fn charge(store: &dyn Store, account: &str, message: u64) {
-    let mut judge = |record: &Record| Change {
-        record: Some(charged(record, message)),
-        events: Vec::new(),
-    };
+    let mut judge =
+        |record: &Record| Change { record: Some(charged(record, message)), events: Vec::new() };
     store.update(&key(account), &mut judge).await.expect("updated");
 }
 
@@ -72,7 +70,10 @@ async fn preview_equals_the_next_update_and_writes_nothing(store: &dyn Store) {
         *slot = Some(charged(record, 2));
         Change { record: slot.clone(), events: vec![event("e")] }
     };
-    store.preview(&key("alice"), &mut |record| run(&mut previewed, record)).await.expect("previewed");
+    store
+        .preview(&key("alice"), &mut |record| run(&mut previewed, record))
+        .await
+        .expect("previewed");
     assert_eq!(read(store, "alice").await.usage.messages, 1);
     assert!(store.outbox(9).await.expect("read").is_empty());
     store.update(&key("alice"), &mut |record| run(&mut updated, record)).await.expect("updated");
@@ -85,10 +86,8 @@ fn event(id: &str) -> Event {
 }
 
 async fn send(store: &dyn Store, account: &str, events: Vec<Event>) -> Result<(), StoreFault> {
-    let mut judge = |record: &Record| Change {
-        record: Some(charged(record, 1)),
-        events: events.clone(),
-    };
+    let mut judge =
+        |record: &Record| Change { record: Some(charged(record, 1)), events: events.clone() };
     store.update(&key(account), &mut judge).await
 }
 

@@ -34,9 +34,10 @@ impl Memory {
     }
 
     fn shard(&self, account: &AccountKey) -> &Mutex<LruCache<AccountKey, Record>> {
-        let sum = account.as_str().bytes().fold(0_usize, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
-        });
+        let sum = account
+            .as_str()
+            .bytes()
+            .fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         &self.shards[sum % SHARDS]
     }
 

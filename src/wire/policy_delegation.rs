@@ -320,10 +320,7 @@ fn parse_certificate(attributes: &Attributes) -> Option<Certificate> {
         return None;
     }
     let subject = decode_xtext(attributes.value(12));
-    Some(Certificate {
-        fingerprints,
-        subject: (!subject.is_empty()).then(|| lossy(&subject)),
-    })
+    Some(Certificate { fingerprints, subject: (!subject.is_empty()).then(|| lossy(&subject)) })
 }
 
 /// Undoes xtext (RFC 3461 4), in which Postfix writes certificate names: `+20` is a space. What is
@@ -451,10 +448,7 @@ mod tests {
                 "request=smtpd_access_policy\nprotocol_state=XYZ\n\n".into(),
                 "unknown protocol_state=XYZ",
             ),
-            (
-                "request=smtpd_access_policy\r\n\n".into(),
-                "lines end in CR LF; expected LF alone",
-            ),
+            ("request=smtpd_access_policy\r\n\n".into(), "lines end in CR LF; expected LF alone"),
         ];
         for (request, expected) in cases {
             let fault = parse(request.as_bytes()).expect_err(&request);

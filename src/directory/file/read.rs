@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::directory::file::{Content, Delivery, Entry, Group, Party};
 use crate::mail::{AccountKey, Address, Login};
 use crate::rights::{Account, AccountState};
-use crate::settings::{Item, Reader, Table};
+use crate::settings::{Fault, Item, Reader, Table};
 
 const STATES: [(&str, AccountState); 4] = [
     ("enabled", AccountState::Enabled),
@@ -17,21 +17,20 @@ const STATES: [(&str, AccountState); 4] = [
 ];
 
 impl Content {
-    /// Reads and checks the file; the fault is a list, one line each.
-    pub(super) fn load(path: &Path) -> Result<Self, String> {
+    /// Reads and checks the file; all faults are told.
+    pub(super) fn load(path: &Path) -> Result<Self, Vec<Fault>> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|fault| format!("{file}: {fault}"))?;
-        Self::parse(&file, &text)
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text),
+            Err(fault) => Err(vec![Fault::of_file(&file, fault.to_string())]),
+        }
     }
 
-    pub(super) fn parse(file: &str, text: &str) -> Result<Self, String> {
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
         let (content, reader) = Reader::read(file, text, read);
         match content {
             Some(content) if reader.faults.is_empty() => Ok(content),
-            _ => {
-                let faults: Vec<String> = reader.faults.iter().map(ToString::to_string).collect();
-                Err(faults.join("\n"))
-            }
+            _ => Err(reader.faults),
         }
     }
 }
@@ -63,7 +62,8 @@ fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
         content.groups[group].groups = groups_named(reader, &content, groups);
     }
     for recipient in pending {
-        let delivery = resolve_delivery(reader, &content, recipient.delivery, recipient.authenticated_only);
+        let delivery =
+            resolve_delivery(reader, &content, recipient.delivery, recipient.authenticated_only);
         for address in recipient.addresses {
             content.recipients.insert(address, delivery.clone());
         }
@@ -72,7 +72,11 @@ fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
     content
 }
 
-fn folded_names(reader: &mut Reader, root: &mut Table<'_, '_>, key: &'static str) -> HashSet<Box<str>> {
+fn folded_names(
+    reader: &mut Reader,
+    root: &mut Table<'_, '_>,
+    key: &'static str,
+) -> HashSet<Box<str>> {
     root.texts(reader, key).into_iter().map(|item| item.value.to_lowercase().into()).collect()
 }
 

@@ -1,0 +1,7 @@
+//! HTTP: metrics and health for Prometheus, and the control socket for the command line.
+
+mod control;
+mod page;
+
+pub use control::{Asked, Control, ExplainFault, explain, router as control_router};
+pub use page::{Health, router as page_router};

@@ -1,0 +1,41 @@
+//! `gatepost check`
+
+use std::path::Path;
+
+use crate::cli::{Exit, host};
+use crate::config;
+
+/// Tells all faults and warnings of a file on stderr; with `print` the effective configuration on
+/// stdout.
+pub(super) fn check(file: &Path, print: bool) -> Exit {
+    match config::load(file, &host()) {
+        Ok(config) => {
+            for warning in &config.warnings {
+                eprintln!("warning: {warning}");
+            }
+            if print {
+                print!("{}", config::print(&config, &file.display().to_string()));
+            } else {
+                let warnings = match config.warnings.len() {
+                    0 => String::new(),
+                    1 => ", 1 warning".into(),
+                    more => format!(", {more} warnings"),
+                };
+                println!("{}: no faults{warnings}", file.display());
+            }
+            Exit::Done
+        }
+        Err(faults) => {
+            for fault in &faults {
+                eprintln!("{fault}");
+            }
+            eprintln!(
+                "{}: {} fault{}",
+                file.display(),
+                faults.len(),
+                if faults.len() == 1 { "" } else { "s" }
+            );
+            Exit::No
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Reads and checks the whole file.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::config::listen::{non_empty, read_listen, read_permissions};
+use crate::config::rights::read_rules;
+use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
+use crate::decision::{Facing, OnFailure, OnGrant, Rules};
+use crate::directory::FileDirectory;
+use crate::observe::LoggedDecisions;
+use crate::rights::{Mode, Ruling};
+use crate::settings::{Fault, Reader, Table, duration};
+
+/// Reads `path`. `host` is this machine's name, the default of `server.name`. All faults are told,
+/// in the order of the file.
+pub fn load(path: &Path, host: &str) -> Result<Config, Vec<Fault>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|fault| vec![Fault::of_file(&file, fault.to_string())])?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    parse(&file, &text, &folder, host)
+}
+
+/// Reads a configuration from text. Relative paths in it start at `folder`.
+pub fn parse(file: &str, text: &str, folder: &Path, host: &str) -> Result<Config, Vec<Fault>> {
+    let (read, reader) =
+        Reader::read(file, text, |reader, root| read_root(reader, root, file, folder, host));
+    match read {
+        Some((startup, rules)) if reader.faults.is_empty() => {
+            Ok(Config { startup, rules, warnings: reader.warnings, settings: reader.settings })
+        }
+        _ => Err(reader.faults),
+    }
+}
+
+fn read_root(
+    reader: &mut Reader,
+    mut root: Table<'_, '_>,
+    file: &str,
+    folder: &Path,
+    host: &str,
+) -> (Startup, Rules) {
+    let mut server = root.table(reader, "server");
+    let name = server.parsed(reader, "name", host, non_empty);
+    let drain = server.parsed(reader, "drain", "10s", duration);
+    server.finish(reader);
+    let log = read_log(reader, &mut root);
+    let listen: Vec<Listen> = root
+        .tables(reader, "listen")
+        .into_iter()
+        .filter_map(|table| read_listen(reader, table, folder, &name))
+        .collect();
+    let http = read_http(reader, &mut root);
+    let control = read_control(reader, &mut root, folder);
+    let (directory_file, on_failure) = read_directory(reader, &mut root, folder);
+    let accounts = read_store(reader, &mut root);
+    let mut rules = read_rules(reader, &mut root, file);
+    rules.on_failure = on_failure;
+    rules.judges_rights |= directory_file.is_some();
+    root.finish(reader);
+    let startup =
+        Startup { name: name.into(), drain, log, listen, http, control, directory_file, accounts };
+    check_sockets(reader, &startup);
+    warn_of_rules(reader, &startup, &rules);
+    (startup, rules)
+}
+
+fn read_log(reader: &mut Reader, root: &mut Table<'_, '_>) -> Log {
+    use tracing::Level;
+    let mut table = root.table(reader, "log");
+    let log = Log {
+        format: table.choice(
+            reader,
+            "format",
+            "human",
+            &[
+                ("human", LogFormat::Human),
+                ("json", LogFormat::Json),
+                ("journald", LogFormat::Journald),
+            ],
+        ),
+        level: table.choice(
+            reader,
+            "level",
+            "info",
+            &[
+                ("error", Level::ERROR),
+                ("warn", Level::WARN),
+                ("info", Level::INFO),
+                ("debug", Level::DEBUG),
+                ("trace", Level::TRACE),
+            ],
+        ),
+        decisions: table.choice(
+            reader,
+            "decisions",
+            "all",
+            &[
+                ("none", LoggedDecisions::None),
+                ("refusals", LoggedDecisions::Refusals),
+                ("all", LoggedDecisions::All),
+            ],
+        ),
+    };
+    table.finish(reader);
+    log
+}
+
+fn read_http(reader: &mut Reader, root: &mut Table<'_, '_>) -> Option<std::net::SocketAddr> {
+    let mut table = root.table(reader, "http");
+    let http = table.parsed(reader, "listen", "127.0.0.1:9825", |text| match text {
+        "off" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| {
+            "expected an address and port such as \"127.0.0.1:9825\", or \"off\"".into()
+        }),
+    });
+    table.finish(reader);
+    http
+}
+
+fn read_control(reader: &mut Reader, root: &mut Table<'_, '_>, folder: &Path) -> Endpoint {
+    let mut table = root.table(reader, "control");
+    let path = table.parsed(reader, "socket", "/run/gatepost/control.sock", |text| match text {
+        "" => Err("expected the path of a unix socket".into()),
+        _ => Ok(folder.join(text)),
+    });
+    let permissions = read_permissions(reader, &mut table);
+    table.finish(reader);
+    permissions.of(Socket::Unix(path))
+}
+
+fn read_directory(
+    reader: &mut Reader,
+    root: &mut Table<'_, '_>,
+    folder: &Path,
+) -> (Option<PathBuf>, OnFailure) {
+    let mut table = root.table(reader, "directory");
+    let mut path = None;
+    if table.is_present() {
+        let kind = table.required_choice(reader, "type", &[("file", ())]);
+        let mut file = table.table(reader, "file");
+        let item = file.required(reader, "path", "the path of a directory file");
+        file.finish(reader);
+        path = kind.and(item).map(|item| folder.join(item.value));
+    }
+    let mut cache = table.table(reader, "cache");
+    let on_failure = cache.choice(
+        reader,
+        "on-failure",
+        "defer",
+        &[("defer", OnFailure::Defer), ("pass", OnFailure::Pass)],
+    );
+    if on_failure == OnFailure::Pass {
+        reader.warn(
+            cache.at(),
+            &cache.key("on-failure"),
+            "\"pass\": while the directory is silent, whoever it never told us of may send as if every allow were given; what a deny may settle is still deferred",
+        );
+    }
+    cache.finish(reader);
+    table.finish(reader);
+    (path, on_failure)
+}
+
+fn read_store(reader: &mut Reader, root: &mut Table<'_, '_>) -> NonZeroUsize {
+    let mut table = root.table(reader, "store");
+    table.choice(reader, "type", "memory", &[("memory", ())]);
+    let accounts = table.number(reader, "accounts", 100_000, 1..=100_000_000);
+    table.finish(reader);
+    NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn check_sockets(reader: &mut Reader, startup: &Startup) {
+    for (index, listen) in startup.listen.iter().enumerate() {
+        let socket = &listen.endpoint.socket;
+        if startup.listen[..index].iter().any(|earlier| earlier.endpoint.socket == *socket) {
+            reader.faults.push(Fault {
+                file: reader.file().into(),
+                line: 0,
+                column: 0,
+                key: format!("listen[{index}].socket"),
+                what: format!("{socket} is already the socket of another listener"),
+            });
+        }
+    }
+}
+
+/// Legal, but perhaps not what was meant; and what will happen.
+fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
+    if startup.listen.is_empty() {
+        reader.warn_all("listen", "no [[listen]]: no mail server can ask");
+    }
+    for (index, listen) in startup.listen.iter().enumerate() {
+        let listener = &listen.listener;
+        let key = format!("listen[{index}]");
+        if listener.mode == Mode::Observe {
+            reader.warn_all(
+                &format!("{key}.mode"),
+                "\"observe\": everything is judged and logged, and nothing is refused",
+            );
+        }
+        if rules.relay.all_except && listener.facing == Facing::Internet {
+            reader.warn_all(
+                &format!("{key}.facing"),
+                "\"internet\": relay.networks-are = \"all-except\" does not count here",
+            );
+        }
+        if listener.on_grant == OnGrant::Ok && listener.mode == Mode::Observe {
+            reader.warn_all(
+                &format!("{key}.on-grant"),
+                "\"ok\" is never said by a listener that observes",
+            );
+        }
+    }
+    if !rules.judges_rights {
+        reader.warn_all(
+            "directory",
+            "no [directory], no [[grant]] and no [relay]: no right is judged",
+        );
+        return;
+    }
+    if rules.domains.is_empty() {
+        reader.warn_all(
+            "domains.local",
+            "empty: every recipient counts as external and needs the relay right",
+        );
+    }
+    warn_of_grants(reader, startup, rules);
+}
+
+fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
+    let allows = |ruling: Option<Ruling>| ruling == Some(Ruling::Allow);
+    let submits =
+        rules.authenticated.is_some() || rules.grants.iter().any(|grant| allows(grant.submit));
+    if !submits {
+        reader.warn_all("grant", "nothing gives the submit right (no grant with submit = \"allow\", and relay.authenticated is false): every login is refused");
+    }
+    let Some(path) = &startup.directory_file else {
+        for (mode, key) in [
+            (rules.standing.strictest(), "standing"),
+            (rules.recipient.existence, "recipient.existence"),
+        ] {
+            if mode == Mode::Enforce {
+                reader.warn_all(key, "\"enforce\" without a [directory]: nobody is known to it");
+            }
+        }
+        return;
+    };
+    if rules.authenticated.is_some() && rules.standing.not_found != Mode::Enforce {
+        reader.warn_all("relay.authenticated", "true, and standing.not-found is not \"enforce\": a login that the directory does not know may relay too");
+    }
+    match FileDirectory::open(path) {
+        Ok(directory) => {
+            for group in rules.groups.names().filter(|group| !directory.has_group(group)) {
+                reader.warn_all(
+                    "grant",
+                    format!(
+                        "the group \"{group}\" is not in {}: it has no members",
+                        path.display()
+                    ),
+                );
+            }
+        }
+        Err(faults) => reader.faults.extend(faults),
+    }
+}

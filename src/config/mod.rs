@@ -1,0 +1,103 @@
+//! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
+
+mod listen;
+mod load;
+mod networks;
+mod print;
+mod rights;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::decision::{Listener, Rules};
+use crate::observe::LoggedDecisions;
+use crate::settings::{Fault, Setting};
+
+pub use listen::parse_socket;
+pub use load::{load, parse};
+pub use print::{print, restart_needed};
+
+/// A configuration without a fault.
+pub struct Config {
+    pub startup: Startup,
+    pub rules: Rules,
+    /// Legal, but perhaps not what was meant.
+    pub warnings: Vec<Fault>,
+    /// Every effective value with its origin.
+    pub settings: Vec<Setting>,
+}
+
+/// What needs a restart.
+pub struct Startup {
+    pub name: Box<str>,
+    /// How long a stop waits for questions under way.
+    pub drain: Duration,
+    pub log: Log,
+    pub listen: Vec<Listen>,
+    /// `None`: no HTTP.
+    pub http: Option<SocketAddr>,
+    pub control: Endpoint,
+    /// `None`: no directory, so that every login is unknown.
+    pub directory_file: Option<PathBuf>,
+    /// Records the memory store keeps.
+    pub accounts: std::num::NonZeroUsize,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: tracing::Level,
+    pub decisions: LoggedDecisions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+    Journald,
+}
+
+/// One `[[listen]]`.
+pub struct Listen {
+    pub endpoint: Endpoint,
+    pub listener: Arc<Listener>,
+    /// TCP peers that may ask.
+    pub allow_from: Vec<IpNet>,
+    pub max_connections: usize,
+    /// A connection silent for this long is closed.
+    pub idle_timeout: Duration,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub socket: Socket,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    Inet(SocketAddr),
+    Unix(PathBuf),
+    /// Handed over by systemd under this name (`FileDescriptorName=`).
+    Systemd(String),
+}
+
+impl std::fmt::Display for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inet(address @ SocketAddr::V4(_)) => write!(f, "inet:{address}"),
+            Self::Inet(address) => write!(f, "inet6:{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! The rules: domains, relay list, grants, standing, senders, recipients, gateways, replies.
+
+use regex::Regex;
+
+use crate::config::networks::{parse_fingerprint, parse_name, parse_network};
+use crate::decision::{
+    Gateway, GatewayMatch, Identity, OnFailure, Reason, RecipientRules, Replies, Rewrite, Rules,
+    SenderRules, Standing, Template,
+};
+use crate::mail::{Address, Login};
+use crate::rights::{
+    CertificateEntry, CertificateName, DomainClass, Domains, Grant, Groups, HostEntry, Mode,
+    NetworkEntry, RelayList, Ruling, SenderGrant, Who,
+};
+use crate::settings::{Item, Reader, Table};
+
+const MODES: [(&str, Mode); 3] =
+    [("off", Mode::Off), ("observe", Mode::Observe), ("enforce", Mode::Enforce)];
+const GRANT_MODES: [(&str, Mode); 2] = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
+const RULINGS: [(&str, Ruling); 2] = [("allow", Ruling::Allow), ("deny", Ruling::Deny)];
+
+/// Reads every live table of the root.
+pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &str) -> Rules {
+    let mut groups = Groups::default();
+    let domains = read_domains(reader, root);
+    let (relay, relay_mode, authenticated, has_relay) = read_relay(reader, root);
+    let grants = read_grants(reader, root, &mut groups);
+    let sender = read_sender(reader, root, &mut groups);
+    let mut submit = root.table(reader, "submit");
+    let submit_mode = submit.choice(reader, "mode", "enforce", &GRANT_MODES);
+    submit.finish(reader);
+    Rules {
+        file: file.into(),
+        judges_rights: has_relay || !grants.is_empty(),
+        submit: submit_mode,
+        standing: read_standing(reader, root),
+        recipient: read_recipient(reader, root),
+        gateways: read_gateways(reader, root),
+        rewrites: read_rewrites(reader, root),
+        replies: read_replies(reader, root),
+        on_failure: OnFailure::Defer,
+        groups,
+        grants,
+        sender,
+        domains,
+        relay_mode,
+        relay,
+        authenticated,
+    }
+}
+
+fn read_domains(reader: &mut Reader, root: &mut Table<'_, '_>) -> Domains {
+    let mut table = root.table(reader, "domains");
+    let mut domains = Domains::default();
+    for (key, class) in [
+        ("local", DomainClass::Local),
+        ("shared", DomainClass::Shared),
+        ("relay", DomainClass::Relay),
+    ] {
+        for item in table.texts(reader, key) {
+            let fault = match parse_name(&item.value) {
+                Ok(name) => domains.insert(&name, class).err().map(|earlier| {
+                    format!(
+                        "\"{name}\" is already listed as {}; a domain has one class",
+                        earlier.as_str()
+                    )
+                }),
+                Err(what) => Some(what),
+            };
+            if let Some(what) = fault {
+                reader.fault(item.at, &item.key, what);
+            }
+        }
+    }
+    domains.recipient_delimiter =
+        table.parsed(reader, "recipient-delimiter", "", |text| match text {
+            _ if text.bytes().all(|b| b.is_ascii_punctuation() && !b"@%!.".contains(&b)) => {
+                Ok(Box::from(text))
+            }
+            _ => Err(
+                "expected characters such as \"+\" or \"+-\", as in Postfix's recipient_delimiter"
+                    .into(),
+            ),
+        });
+    table.finish(reader);
+    domains
+}
+
+fn read_relay(
+    reader: &mut Reader,
+    root: &mut Table<'_, '_>,
+) -> (RelayList, Mode, Option<usize>, bool) {
+    let mut table = root.table(reader, "relay");
+    let mode = table.choice(reader, "mode", "enforce", &GRANT_MODES);
+    let authenticated = table.flag(reader, "authenticated", false).then(|| table.line(reader));
+    let all_except = table.choice(
+        reader,
+        "networks-are",
+        "allowed",
+        &[("allowed", false), ("all-except", true)],
+    );
+    let mut list = RelayList::default();
+    list.all_except = all_except;
+    read_entries(
+        reader,
+        &mut table,
+        "networks",
+        "net",
+        |reader, item, ruling| match parse_network(&item.value) {
+            Err(what) => reader.fault(item.at, &item.key, what),
+            Ok(net) => {
+                let ruling = if all_except && ruling.is_none() {
+                    None
+                } else {
+                    Some(ruling.unwrap_or(Ruling::Allow))
+                };
+                if ruling == Some(Ruling::Allow) {
+                    warn_wide(reader, &item, net);
+                }
+                let entry = NetworkEntry { net, ruling, line: item.line };
+                if let Err(line) = list.insert_network(entry) {
+                    reader.fault(
+                        item.at,
+                        &item.key,
+                        format!("\"{net}\" stands already in line {line}"),
+                    );
+                }
+            }
+        },
+    );
+    read_entries(reader, &mut table, "hosts", "host", |reader, item, ruling| {
+        match parse_name(&item.value) {
+            Err(what) => reader.fault(item.at, &item.key, what),
+            Ok(name) => {
+                let ruling = ruling.unwrap_or(Ruling::Allow);
+                let entry = HostEntry { name: name.clone().into(), ruling, line: item.line };
+                if let Err(line) = list.insert_host(entry) {
+                    reader.fault(
+                        item.at,
+                        &item.key,
+                        format!("\"{name}\" stands already in line {line}"),
+                    );
+                }
+            }
+        }
+    });
+    read_certificates(reader, &mut table, &mut list);
+    if all_except {
+        reader.warn(
+            table.at(),
+            &table.key("networks-are"),
+            "\"all-except\": EVERY client outside the list may relay without a login; it never counts on a listener that faces the Internet, but think twice",
+        );
+    }
+    let is_present = table.is_present();
+    table.finish(reader);
+    (list, mode, authenticated, is_present)
+}
+
+/// An array of strings, or of tables that name the same under `name` and a ruling under `relay`.
+fn read_entries(
+    reader: &mut Reader,
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    name: &'static str,
+    mut take: impl FnMut(&mut Reader, Item<String>, Option<Ruling>),
+) {
+    table.texts_or_tables(reader, key, |reader, item, below| match (item, below) {
+        (Some(item), _) => take(reader, item, None),
+        (None, Some(mut below)) => {
+            let item = below.required(reader, name, "the entry itself");
+            let ruling = read_ruling(reader, &mut below, "relay");
+            below.finish(reader);
+            if let Some(item) = item {
+                take(reader, item, ruling);
+            }
+        }
+        (None, None) => {}
+    });
+}
+
+fn read_certificates(reader: &mut Reader, table: &mut Table<'_, '_>, list: &mut RelayList) {
+    table.texts_or_tables(reader, "certificates", |reader, item, below| {
+        let mut ruling = None;
+        let (name, item) = match (item, below) {
+            (Some(item), _) => (parse_fingerprint(&item.value).map(fingerprint), item),
+            (None, Some(mut below)) => {
+                let subject = below.text(reader, "subject");
+                let print = below.text(reader, "fingerprint");
+                ruling = read_ruling(reader, &mut below, "relay");
+                let (at, key) = (below.at(), below.path().to_string());
+                below.finish(reader);
+                match (subject, print) {
+                    (Some(item), None) => {
+                        (Ok(CertificateName::Subject(item.value.as_str().into())), item)
+                    }
+                    (None, Some(item)) => (parse_fingerprint(&item.value).map(fingerprint), item),
+                    _ => {
+                        reader.fault(at, &key, "expected either fingerprint or subject");
+                        return;
+                    }
+                }
+            }
+            (None, None) => return,
+        };
+        match name {
+            Ok(name) => list.certificates.0.push(CertificateEntry {
+                name,
+                ruling: ruling.unwrap_or(Ruling::Allow),
+                line: item.line,
+            }),
+            Err(what) => reader.fault(item.at, &item.key, what),
+        }
+    });
+}
+
+fn fingerprint(digits: String) -> CertificateName {
+    CertificateName::Fingerprint(digits.into())
+}
+
+fn warn_wide(reader: &mut Reader, item: &Item<String>, net: ipnet::IpNet) {
+    let limit = if net.addr().is_ipv4() { 8 } else { 16 };
+    if net.prefix_len() < limit {
+        reader.warn(
+            item.at,
+            &item.key,
+            format!(
+                "{net} is a large part of the Internet, and all of it may relay without a login"
+            ),
+        );
+    }
+}
+
+fn read_ruling(
+    reader: &mut Reader,
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+) -> Option<Ruling> {
+    if table.is_absent(key) {
+        // Asked for all the same, so that it counts as known.
+        table.text(reader, key);
+        return None;
+    }
+    Some(table.choice(reader, key, "allow", &RULINGS))
+}
+
+/// `group` or `user`, exactly one of them.
+fn read_who(reader: &mut Reader, table: &mut Table<'_, '_>, groups: &mut Groups) -> Option<Who> {
+    let group = table.text(reader, "group");
+    let user = table.text(reader, "user");
+    match (group, user) {
+        (Some(group), None) if group.value.is_empty() => {
+            reader.fault(group.at, &group.key, "expected the name of a group");
+            None
+        }
+        (Some(group), None) => Some(Who::Group(groups.index(&group.value))),
+        (None, Some(user)) => match Login::parse(user.value.as_bytes()) {
+            Some(login) => Some(Who::User(login)),
+            None => {
+                reader.fault(user.at, &user.key, "expected a login");
+                None
+            }
+        },
+        (None, None) => {
+            reader.fault(table.at(), table.path(), "expected either group or user, found neither");
+            None
+        }
+        (Some(_), Some(user)) => {
+            reader.fault(user.at, table.path(), "expected either group or user, found both");
+            None
+        }
+    }
+}
+
+fn read_grants(reader: &mut Reader, root: &mut Table<'_, '_>, groups: &mut Groups) -> Vec<Grant> {
+    let mut grants = Vec::new();
+    for mut table in root.tables(reader, "grant") {
+        let who = read_who(reader, &mut table, groups);
+        let submit = read_ruling(reader, &mut table, "submit");
+        let relay = read_ruling(reader, &mut table, "relay");
+        let mode = table.choice(reader, "mode", "enforce", &GRANT_MODES);
+        if submit.is_none() && relay.is_none() {
+            reader.fault(
+                table.at(),
+                table.path(),
+                "grants nothing: expected submit or relay, each \"allow\" or \"deny\"",
+            );
+        }
+        if let Some(who) = who {
+            grants.push(Grant { who, submit, relay, mode, line: table.line(reader) });
+        }
+        table.finish(reader);
+    }
+    grants
+}
+
+fn read_sender(reader: &mut Reader, root: &mut Table<'_, '_>, groups: &mut Groups) -> SenderRules {
+    let mut table = root.table(reader, "sender");
+    let ownership = table.choice(reader, "ownership", "observe", &MODES);
+    let mut grants = Vec::new();
+    for mut grant in table.tables(reader, "grant") {
+        let who = read_who(reader, &mut grant, groups);
+        let line = grant.line(reader);
+        let (mut addresses, mut domains) = (Vec::new(), Vec::new());
+        for item in grant.texts(reader, "as") {
+            let address = Address::from_internal(item.value.as_bytes());
+            match item.value.strip_prefix('@').map(parse_name) {
+                Some(Ok(domain)) => domains.push(domain.into_bytes()),
+                None if address.domain().is_some() => addresses.push(address.folded()),
+                _ => reader.fault(
+                    item.at,
+                    &item.key,
+                    format!("\"{}\" is refused: expected an address such as \"press@example.org\", or \"@example.org\" for all of a domain", item.value),
+                ),
+            }
+        }
+        if grant.is_absent("as") {
+            reader.fault(grant.at(), &grant.key("as"), "missing; expected a list of addresses");
+        }
+        grant.finish(reader);
+        if let Some(who) = who {
+            grants.push(SenderGrant { who, addresses, domains, line });
+        }
+    }
+    if ownership == Mode::Off && !grants.is_empty() {
+        reader.warn(
+            table.at(),
+            &table.key("ownership"),
+            "\"off\": no sender is judged, so the [[sender.grant]] entries do nothing",
+        );
+    }
+    table.finish(reader);
+    SenderRules { ownership, grants }
+}
+
+fn read_standing(reader: &mut Reader, root: &mut Table<'_, '_>) -> Standing {
+    let mut table = root.table(reader, "standing");
+    let standing = Standing {
+        disabled: table.choice(reader, "disabled", "observe", &MODES),
+        expired: table.choice(reader, "expired", "observe", &MODES),
+        locked: table.choice(reader, "locked", "observe", &MODES),
+        not_found: table.choice(reader, "not-found", "observe", &MODES),
+    };
+    table.finish(reader);
+    standing
+}
+
+fn read_recipient(reader: &mut Reader, root: &mut Table<'_, '_>) -> RecipientRules {
+    let mut table = root.table(reader, "recipient");
+    let recipient = RecipientRules {
+        existence: table.choice(reader, "existence", "observe", &MODES),
+        delivery_restrictions: table.choice(reader, "delivery-restrictions", "off", &MODES),
+    };
+    table.finish(reader);
+    recipient
+}
+
+fn read_gateways(reader: &mut Reader, root: &mut Table<'_, '_>) -> Vec<Gateway> {
+    let mut gateways = Vec::new();
+    for mut table in root.tables(reader, "gateway") {
+        let (net, login) = (table.text(reader, "net"), table.text(reader, "login"));
+        let identity = table.required_choice(
+            reader,
+            "identity",
+            &[
+                ("sender", Identity::Sender),
+                ("xclient", Identity::Xclient),
+                ("none", Identity::None),
+            ],
+        );
+        let line = table.line(reader);
+        let who = match (net, login) {
+            (Some(net), None) => match parse_network(&net.value) {
+                Ok(net) => Some(GatewayMatch::Net(net)),
+                Err(what) => {
+                    reader.fault(net.at, &net.key, what);
+                    None
+                }
+            },
+            (None, Some(login)) => Login::parse(login.value.as_bytes()).map(GatewayMatch::Login),
+            _ => {
+                reader.fault(table.at(), table.path(), "expected either net or login");
+                None
+            }
+        };
+        table.finish(reader);
+        if let (Some(who), Some(identity)) = (who, identity) {
+            gateways.push(Gateway { who, identity, line });
+        }
+    }
+    gateways
+}
+
+fn read_rewrites(reader: &mut Reader, root: &mut Table<'_, '_>) -> Vec<Rewrite> {
+    let mut login = root.table(reader, "login");
+    let mut rewrites = Vec::new();
+    for mut table in login.tables(reader, "rewrite") {
+        let pattern = table.required(reader, "match", "a regular expression");
+        let to = table.required(reader, "to", "the login, such as \"$login\"");
+        let line = table.line(reader);
+        table.finish(reader);
+        let (Some(pattern), Some(to)) = (pattern, to) else { continue };
+        match Regex::new(&pattern.value) {
+            Ok(regex) => {
+                if let Some(name) = unknown_capture(&regex, &to.value) {
+                    reader.fault(
+                        to.at,
+                        &to.key,
+                        format!(
+                            "${name} is no group of the match; expected one of {}",
+                            captures(&regex)
+                        ),
+                    );
+                    continue;
+                }
+                rewrites.push(Rewrite { pattern: regex, to: to.value.into(), line });
+            }
+            Err(fault) => {
+                let why =
+                    fault.to_string().lines().last().unwrap_or_default().replace("error: ", "");
+                reader.fault(pattern.at, &pattern.key, format!("no regular expression: {why}"));
+            }
+        }
+    }
+    login.finish(reader);
+    rewrites
+}
+
+/// The first `$name` or `${name}` of the replacement that the pattern does not capture; the regex
+/// crate would put nothing in its place.
+fn unknown_capture(regex: &Regex, to: &str) -> Option<String> {
+    let known: Vec<String> = regex.capture_names().flatten().map(Into::into).collect();
+    let mut rest = to;
+    while let Some((_, after)) = rest.split_once('$') {
+        rest = after.strip_prefix('{').unwrap_or(after);
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let is_number = name.parse::<usize>().is_ok_and(|number| number < regex.captures_len());
+        if !name.is_empty() && !is_number && !known.contains(&name) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+fn captures(regex: &Regex) -> String {
+    let named: Vec<String> =
+        regex.capture_names().flatten().map(|name| format!("${name}")).collect();
+    if named.is_empty() { format!("$0 to ${}", regex.captures_len() - 1) } else { named.join(", ") }
+}
+
+fn read_replies(reader: &mut Reader, root: &mut Table<'_, '_>) -> Replies {
+    let mut table = root.table(reader, "replies");
+    let mut replies = Replies::default();
+    if let Some(url) = table.text(reader, "help-url") {
+        if url.value.bytes().all(|b| b.is_ascii_graphic()) && url.value.contains("://") {
+            replies.help_url = Some(url.value.into());
+        } else {
+            reader.fault(url.at, &url.key, "expected a URL of printable ASCII");
+        }
+    }
+    for reason in Reason::ALL {
+        let Some(item) = table.text_or(reader, reason.as_str(), reason.default_reply()) else {
+            continue;
+        };
+        match Template::parse(&item.value) {
+            Ok(template) => replies.set(reason, template),
+            Err(fault) => {
+                reader.fault(
+                    item.at,
+                    &item.key,
+                    format!("{fault}; such as \"{}\"", reason.default_reply()),
+                );
+            }
+        }
+    }
+    table.finish(reader);
+    replies
+}

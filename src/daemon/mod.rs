@@ -1,0 +1,221 @@
+//! Listeners, signals, reload and drain: what keeps the engine asked.
+
+pub mod clock;
+mod listen;
+pub mod log;
+mod policy_delegation;
+mod reload;
+mod serve;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Control, Health, control_router, page_router};
+use crate::config::{Config, Startup};
+use crate::daemon::listen::{Bound, Handed, bind};
+use crate::daemon::serve::Door;
+use crate::directory::{Directory, FileDirectory};
+use crate::engine::Engine;
+use crate::observe::Observer;
+use crate::settings::Fault;
+use crate::store::Memory;
+
+/// How often the directory file is looked at for a change.
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+/// Why the daemon did not start.
+#[derive(Debug)]
+pub enum StartFault {
+    Directory(Vec<Fault>),
+    Socket { socket: String, fault: io::Error },
+    Other(io::Error),
+}
+
+impl fmt::Display for StartFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(faults) => {
+                let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Self::Socket { socket, fault } => write!(f, "cannot listen on {socket}: {fault}"),
+            Self::Other(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+impl std::error::Error for StartFault {}
+
+impl From<io::Error> for StartFault {
+    fn from(fault: io::Error) -> Self {
+        Self::Other(fault)
+    }
+}
+
+/// The directory the configuration names, if any.
+pub fn open_directory(startup: &Startup) -> Result<Option<Arc<dyn Directory>>, StartFault> {
+    let Some(path) = &startup.directory_file else { return Ok(None) };
+    let directory = FileDirectory::open(path).map_err(StartFault::Directory)?;
+    Ok(Some(Arc::new(directory)))
+}
+
+/// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
+pub async fn run(
+    file: &Path,
+    config: Config,
+    host: &str,
+    ready: impl FnOnce(),
+) -> Result<(), StartFault> {
+    let Config { startup, rules, settings, .. } = config;
+    let directory = open_directory(&startup)?;
+    let store = Arc::new(Memory::new(startup.accounts));
+    let engine = Arc::new(Engine::new(directory.clone(), store, rules));
+    let observer = Arc::new(Observer::new(startup.log.decisions));
+    observer.metrics.config_read(true, clock::now());
+    observer.metrics.directory_read(true, clock::now());
+    let health = Arc::new(Health::default());
+    let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    let doors =
+        Doors { engine: &engine, observer: &observer, connections: &connections, stop: &stop };
+    let accepting = doors.open(&startup, &health).await?;
+    health.set_ready(true);
+    ready();
+    tell_systemd(&[NotifyState::Ready]);
+
+    let reload = reload::Reload {
+        file: PathBuf::from(file),
+        host: host.into(),
+        engine,
+        observer: Arc::clone(&observer),
+        directory,
+        running: settings,
+    };
+    wait_for_the_end(reload).await?;
+
+    tell_systemd(&[NotifyState::Stopping]);
+    health.set_ready(false);
+    tracing::info!(drain = ?startup.drain, "stopping: answering what was asked");
+    stop.cancel();
+    accepting.close();
+    connections.close();
+    let drained = tokio::time::timeout(startup.drain, async {
+        accepting.wait().await;
+        connections.wait().await;
+    });
+    match drained.await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!(
+            connections = connections.len(),
+            "stopped at the drain deadline with connections open"
+        ),
+    }
+    Ok(())
+}
+
+/// Handles signals until one of them says stop.
+async fn wait_for_the_end(reload: reload::Reload) -> Result<(), StartFault> {
+    let mut reload = reload;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut refresh = tokio::time::interval(REFRESH_EVERY);
+    let mut watchdog = watchdog();
+    loop {
+        tokio::select! {
+            Some(()) = hangup.recv() => {
+                tell_systemd(&[NotifyState::Reloading, monotonic()]);
+                reload.config();
+                reload.directory();
+                tell_systemd(&[NotifyState::Ready]);
+            }
+            () = ended(&mut terminate, &mut interrupt) => return Ok(()),
+            _ = refresh.tick() => reload.directory(),
+            _ = watchdog.tick() => tell_systemd(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// systemd wants a sign of life twice within WatchdogSec (sd_watchdog_enabled(3)); where it asks for
+/// none, telling it costs nothing.
+fn watchdog() -> tokio::time::Interval {
+    let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |whole| whole / 2);
+    tokio::time::interval(every.max(Duration::from_millis(1)))
+}
+
+fn monotonic() -> NotifyState<'static> {
+    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0))
+}
+
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(fault) = sd_notify::notify(state) {
+        tracing::warn!(%fault, "cannot tell systemd of this state");
+    }
+}
+
+/// What the listeners share.
+struct Doors<'a> {
+    engine: &'a Arc<Engine>,
+    observer: &'a Arc<Observer>,
+    connections: &'a TaskTracker,
+    stop: &'a CancellationToken,
+}
+
+impl Doors<'_> {
+    /// Binds everything before anything is accepted, so that a start either works or says why not.
+    async fn open(
+        &self,
+        startup: &Startup,
+        health: &Arc<Health>,
+    ) -> Result<TaskTracker, StartFault> {
+        let mut handed = Handed::receive()?;
+        let mut bound = Vec::new();
+        for listen in &startup.listen {
+            let socket = bind(&listen.endpoint, &mut handed).await;
+            bound.push(socket.map_err(|fault| at(&listen.endpoint.socket, fault))?);
+        }
+        let control = bind(&startup.control, &mut handed)
+            .await
+            .map_err(|fault| at(&startup.control.socket, fault))?;
+        let http = match startup.http {
+            Some(address) => Some(
+                tokio::net::TcpListener::bind(address)
+                    .await
+                    .map_err(|fault| at(&format_args!("http://{address}"), fault))?,
+            ),
+            None => None,
+        };
+        let accepting = TaskTracker::new();
+        for (listen, bound) in startup.listen.iter().zip(bound) {
+            let door = Door::new(listen, self.engine, self.observer, self.connections, self.stop);
+            accepting.spawn(door.accept(bound));
+        }
+        let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
+        let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
+        let state = Control { engine, observer, listeners, clock: clock::now };
+        accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
+        if let Some(http) = http {
+            let router = page_router(Arc::clone(self.observer), Arc::clone(health));
+            accepting.spawn(serve::http(Bound::Tcp(http), router, self.stop.clone()));
+        }
+        Ok(accepting)
+    }
+}
+
+fn at(socket: &dyn fmt::Display, fault: io::Error) -> StartFault {
+    StartFault::Socket { socket: socket.to_string(), fault }
+}

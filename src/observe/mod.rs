@@ -1,0 +1,48 @@
+//! The seam where decisions become metrics, log lines and a memory of recent ones. No other room
+//! counts, and this one changes nothing.
+
+mod decision_log;
+mod metrics;
+mod recent;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Judged;
+
+pub use metrics::{Metrics, Turned};
+pub use recent::Recent;
+
+/// Which decisions get a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoggedDecisions {
+    None,
+    /// Refusals, and what a check or listener in observe mode would have refused.
+    Refusals,
+    All,
+}
+
+/// Told of every decision.
+pub struct Observer {
+    pub metrics: Metrics,
+    pub recent: Recent,
+    logged: LoggedDecisions,
+}
+
+impl Observer {
+    pub fn new(logged: LoggedDecisions) -> Self {
+        Self { metrics: Metrics::new(), recent: Recent::default(), logged }
+    }
+
+    /// Counts, logs and remembers a decision that took this long.
+    pub fn decided(&self, judged: Judged, took: Duration) {
+        self.metrics.decided(&judged, took);
+        let objects =
+            judged.decision.reason.is_some() || judged.decision.observed().next().is_some();
+        let least = if objects { LoggedDecisions::Refusals } else { LoggedDecisions::All };
+        if self.logged >= least {
+            decision_log::write(&judged, took);
+        }
+        self.recent.keep(Arc::new(judged), objects);
+    }
+}
