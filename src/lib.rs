@@ -1,15 +1,19 @@
-pub mod admin;
-pub mod cli;
-pub mod config;
-pub mod daemon;
+//! Gatepost answers mail servers: may this login send this mail?
+//!
+//! The modules are the rooms of ARCHITECTURE.md, in its order: each imports only those before it.
+
+pub mod mail;
+pub mod settings;
+pub mod wire;
+pub mod rights;
+pub mod ledger;
+pub mod record;
 pub mod decision;
 pub mod directory;
-pub mod engine;
-pub mod ledger;
-pub mod mail;
-pub mod observe;
-pub mod record;
-pub mod rights;
-pub mod settings;
 pub mod store;
-pub mod wire;
+pub mod engine;
+pub mod observe;
+pub mod config;
+pub mod admin;
+pub mod daemon;
+pub mod cli;

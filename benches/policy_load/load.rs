@@ -57,12 +57,7 @@ impl<'a> Load<'a> {
         let mut connections = Vec::with_capacity(count);
         for (index, socket) in sockets.into_iter().enumerate() {
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(
-                &epoll,
-                &socket,
-                epoll::EventData::new_u64(index as u64),
-                flags,
-            )?;
+            epoll::add(&epoll, &socket, epoll::EventData::new_u64(index as u64), flags)?;
             connections.push(Connection {
                 socket,
                 request: script.transactions[index * script.transactions.len() / count],
@@ -108,10 +103,7 @@ impl<'a> Load<'a> {
                 }
             }
         }
-        Ok(Tally {
-            latency,
-            elapsed: start.elapsed(),
-        })
+        Ok(Tally { latency, elapsed: start.elapsed() })
     }
 
     fn send(&mut self, index: usize, now: Instant) -> io::Result<()> {
@@ -120,9 +112,7 @@ impl<'a> Load<'a> {
         connection.sent = now;
         match rustix::io::write(&connection.socket, bytes)? {
             count if count == bytes.len() => Ok(()),
-            count => Err(io::Error::other(format!(
-                "only {count} bytes of a request were taken"
-            ))),
+            count => Err(io::Error::other(format!("only {count} bytes of a request were taken"))),
         }
     }
 
@@ -142,8 +132,7 @@ impl<'a> Load<'a> {
             Err(error) => return Err(error.into()),
         }
         let events = self.events.iter();
-        self.ready
-            .extend(events.map(|event| event.data.u64() as usize));
+        self.ready.extend(events.map(|event| event.data.u64() as usize));
         Ok(())
     }
 
@@ -188,11 +177,7 @@ fn is_right(reply: &[u8], refused: bool) -> bool {
 }
 
 fn wrong_answer(request: &Request, refused: bool, reply: &[u8]) -> String {
-    let expected = if refused {
-        NO_RELAY_RIGHT
-    } else {
-        NO_OBJECTION
-    };
+    let expected = if refused { NO_RELAY_RIGHT } else { NO_OBJECTION };
     format!(
         "wrong answer {:?}, expected {:?}, to the request\n{}",
         String::from_utf8_lossy(reply),

@@ -30,10 +30,7 @@ pub fn directory() -> Vec<Person> {
 /// Everybody is in a team, and all teams may submit; the relay right has a flat group.
 pub fn directory_file(people: &[Person]) -> String {
     let mut file = String::from("realms = [\"example.org\"]\nnetbios = [\"EXAMPLE\"]\n");
-    for Person {
-        login, addresses, ..
-    } in people
-    {
+    for Person { login, addresses, .. } in people {
         let _ = write!(
             file,
             "\n[[account]]\nlogin = {login:?}\naddresses = {addresses:?}\nstate = \"enabled\"\n"
@@ -57,8 +54,6 @@ fn logins<'a>(people: impl Iterator<Item = &'a Person>) -> Vec<String> {
 }
 
 fn group(file: &mut String, name: &str, members: &[String], groups: &[String]) {
-    let _ = write!(
-        file,
-        "\n[[group]]\nname = {name:?}\nmembers = {members:?}\ngroups = {groups:?}\n"
-    );
+    let _ =
+        write!(file, "\n[[group]]\nname = {name:?}\nmembers = {members:?}\ngroups = {groups:?}\n");
 }

@@ -28,10 +28,7 @@ pub struct Request {
 impl Script {
     /// One transaction a person, in an order in which neighbours are not neighbours in the directory.
     pub fn of(people: &[Person]) -> Self {
-        let mut script = Self {
-            requests: Vec::new(),
-            transactions: Vec::new(),
-        };
+        let mut script = Self { requests: Vec::new(), transactions: Vec::new() };
         let mut dice = Dice(1);
         for turn in 0..people.len() {
             // 617 is prime and no divisor of the number of people: everybody has one turn.
@@ -44,11 +41,7 @@ impl Script {
     }
 
     pub fn mean_bytes(&self) -> usize {
-        let bytes: usize = self
-            .requests
-            .iter()
-            .map(|request| request.bytes.len())
-            .sum();
+        let bytes: usize = self.requests.iter().map(|request| request.bytes.len()).sum();
         bytes / self.requests.len()
     }
 
@@ -150,11 +143,7 @@ impl Transaction {
         let mut requests = Vec::new();
         let mut accepted: Vec<&str> = Vec::new();
         for (recipient, refused) in &self.recipients {
-            let queue_id = if accepted.is_empty() {
-                ""
-            } else {
-                &self.queue_id
-            };
+            let queue_id = if accepted.is_empty() { "" } else { &self.queue_id };
             requests.push(self.request("RCPT", recipient, 0, queue_id, *refused));
             if !refused {
                 accepted.push(recipient);
@@ -176,18 +165,8 @@ impl Transaction {
         queue_id: &str,
         refused: bool,
     ) -> Request {
-        let Self {
-            client,
-            login,
-            sender,
-            size,
-            ..
-        } = self;
-        let size = if state == "END-OF-MESSAGE" {
-            size + 214
-        } else {
-            *size
-        };
+        let Self { client, login, sender, size, .. } = self;
+        let size = if state == "END-OF-MESSAGE" { size + 214 } else { *size };
         let text = format!(
             "request=smtpd_access_policy\nprotocol_state={state}\nprotocol_name=ESMTP\n\
              client_address={client}\nclient_name=unknown\nclient_port=52814\nreverse_client_name=unknown\n\

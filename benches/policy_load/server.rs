@@ -35,12 +35,7 @@ impl Server {
             ServerKind::Refusals | ServerKind::All => gatepost(kind, folder, tcp, &unix, people)?,
         };
         let child = command.stdin(Stdio::null()).spawn()?;
-        let mut server = Self {
-            kind,
-            tcp,
-            unix,
-            child,
-        };
+        let mut server = Self { kind, tcp, unix, child };
         server.wait_until_it_listens(folder)?;
         Ok(server)
     }
@@ -88,10 +83,7 @@ impl Server {
     fn wait_until_it_listens(&mut self, folder: &Path) -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         loop {
-            let refused = match (
-                self.connect(SocketKind::Tcp),
-                self.connect(SocketKind::Unix),
-            ) {
+            let refused = match (self.connect(SocketKind::Tcp), self.connect(SocketKind::Unix)) {
                 (Ok(_), Ok(_)) => return Ok(()),
                 (Err(error), _) | (_, Err(error)) => error,
             };
@@ -100,9 +92,7 @@ impl Server {
                 let name = self.name();
                 let state = ended.map_or("runs".to_owned(), |status| format!("ended: {status}"));
                 let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                return Err(
-                    format!("{name} does not listen ({refused}) and {state}\n{log}").into(),
-                );
+                return Err(format!("{name} does not listen ({refused}) and {state}\n{log}").into());
             }
             thread::sleep(Duration::from_millis(10));
         }

@@ -1,6 +1,7 @@
 //! One policy delegation connection: question, answer, question, until the peer closes.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct Session {
     pub engine: Arc<Engine>,
     pub observer: Arc<Observer>,
     pub listener: Arc<Listener>,
-    /// A connection silent for this long is closed.
+    /// A connection silent for this long is closed, at the latest after twice as long.
     pub idle_timeout: Duration,
     /// Cancelled when the daemon stops: the question under way is answered, then the connection is
     /// closed, which costs Postfix nothing.
@@ -51,6 +52,11 @@ where
     let mut codec = Codec::default();
     let mut incoming = BytesMut::with_capacity(BUFFER_BYTES);
     let mut outgoing = BytesMut::with_capacity(BUFFER_BYTES);
+    let mut stopped = pin!(session.stop.cancelled());
+    // One timer for the connection's whole life: a timer for each read would cost more than judging.
+    let mut silence = tokio::time::interval(session.idle_timeout);
+    silence.reset();
+    let mut is_silent = true;
     loop {
         while let Some(facts) = codec.decode(&mut incoming)? {
             let watch = Stopwatch::start();
@@ -59,20 +65,19 @@ where
             serialise(&judged.decision.reply, &mut outgoing);
             write(&mut stream, &outgoing).await?;
             session.observer.decided(judged, watch.took());
-        }
-        if session.stop.is_cancelled() && incoming.is_empty() {
-            return Ok(End::Stopped);
+            is_silent = false;
         }
         incoming.reserve(BUFFER_BYTES);
-        let read = tokio::select! {
+        tokio::select! {
             biased;
-            read = stream.read_buf(&mut incoming) => read?,
-            () = session.stop.cancelled(), if incoming.is_empty() => return Ok(End::Stopped),
-            () = tokio::time::sleep(session.idle_timeout) => return Ok(End::Idle),
-        };
-        if read == 0 {
-            codec.decode_eof(&mut incoming)?;
-            return Ok(End::PeerClosed);
+            read = stream.read_buf(&mut incoming) => if read? == 0 {
+                codec.decode_eof(&mut incoming)?;
+                return Ok(End::PeerClosed);
+            },
+            () = &mut stopped, if incoming.is_empty() => return Ok(End::Stopped),
+            _ = silence.tick() => if std::mem::replace(&mut is_silent, true) {
+                return Ok(End::Idle);
+            },
         }
     }
 }

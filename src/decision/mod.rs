@@ -1,5 +1,6 @@
 //! One pure function from facts to decision: what was asked and what is known, under the rules.
 
+mod checks;
 mod decide;
 mod id;
 mod reason;
@@ -7,6 +8,7 @@ mod replies;
 mod rules;
 mod story;
 mod trail;
+mod words;
 
 pub use decide::{Case, Decision, decide, judge};
 pub use id::DecisionId;

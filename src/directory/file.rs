@@ -141,7 +141,7 @@ impl Content {
             [index] => &self.accounts[index],
             _ => return Lookup::Ambiguous,
         };
-        let membership = |name: &Box<str>| match self.group_index.get(name) {
+        let membership = |name: &str| match self.group_index.get(name) {
             Some(group) if entry.groups.contains(group) => Membership::Yes,
             // A group the file does not name has no members.
             _ => Membership::No,
@@ -149,7 +149,7 @@ impl Content {
         Lookup::Found(Holder {
             account: Arc::clone(&entry.account),
             age_ms: 0,
-            memberships: Memberships(groups.folded().iter().map(membership).collect()),
+            memberships: Memberships(groups.folded().iter().map(|name| membership(name)).collect()),
         })
     }
 

@@ -1,0 +1,366 @@
+//! The checks in their order; the first objection settles the matter.
+
+use crate::decision::{
+    Because, Case, Check, Facing, OnFailure, OnGrant, Outcome, Reason, Step, Trail,
+};
+use crate::mail::{Login, Stage};
+use crate::rights::{
+    AccountState, DomainClass, Finding, Lookup, Mode, RecipientLookup, Restriction, Right, Source,
+    Subject, own_sender, resolve,
+};
+
+/// One run through the checks.
+pub(super) struct Judging<'a> {
+    case: Case<'a>,
+    pub(super) trail: Trail,
+    /// The relay right was allowed in so many words.
+    granted: bool,
+    /// Some check passed only because the directory is silent.
+    by_failure: bool,
+}
+
+impl<'a> Judging<'a> {
+    pub(super) fn new(case: Case<'a>) -> Self {
+        Self { case, trail: Trail::new(), granted: false, by_failure: false }
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), Reason> {
+        if matches!(self.case.facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
+            return Ok(());
+        }
+        self.check_standing()?;
+        self.check_submit()?;
+        self.check_sender()?;
+        self.check_recipient()?;
+        self.check_relay()
+    }
+
+    /// OK is said only at RCPT, only for an explicit allow, never for a pass by failure.
+    pub(super) fn may_grant(&self) -> bool {
+        self.case.listener.on_grant == OnGrant::Ok
+            && self.case.facts.stage == Stage::Rcpt
+            && self.granted
+            && !self.by_failure
+    }
+
+    // --- standing -----------------------------------------------------------------------------
+
+    fn check_standing(&mut self) -> Result<(), Reason> {
+        let (known, rules) = (self.case.known, self.case.rules);
+        match &known.account {
+            None => self.not_asked(
+                Check::Standing,
+                if known.login.is_some() { Because::NoDirectory } else { Because::NoLogin },
+            ),
+            Some(Lookup::Found(holder)) => {
+                let state = holder.account.state;
+                self.stands(state, Because::State(state))?;
+            }
+            Some(Lookup::NotFound) => {
+                let mode = rules.standing.not_found;
+                self.object(Check::Standing, mode, Reason::LoginNotFound, Because::NotInDirectory)?;
+            }
+            Some(Lookup::Ambiguous) => self.object(
+                Check::Standing,
+                Mode::Enforce,
+                Reason::LoginAmbiguous,
+                Because::AmbiguousInDirectory,
+            )?,
+            Some(Lookup::Unavailable) => match rules.standing.strictest() {
+                Mode::Enforce => self.unanswered(Check::Standing, Because::DirectorySilent)?,
+                _ => self.not_asked(Check::Standing, Because::DirectorySilent),
+            },
+        }
+        if let Some(Lookup::Found(holder)) = known.author.as_ref().map(|author| &author.account) {
+            let state = holder.account.state;
+            self.stands(state, Because::AuthorState(state))?;
+        }
+        Ok(())
+    }
+
+    fn stands(&mut self, state: AccountState, because: Because) -> Result<(), Reason> {
+        let reason = match state {
+            AccountState::Enabled => {
+                self.pass(Check::Standing, because);
+                return Ok(());
+            }
+            AccountState::Disabled => Reason::AccountDisabled,
+            AccountState::Expired => Reason::AccountExpired,
+            AccountState::Locked => Reason::AccountLocked,
+        };
+        self.object(Check::Standing, self.case.rules.standing_mode(reason), reason, because)
+    }
+
+    // --- submit -------------------------------------------------------------------------------
+
+    fn check_submit(&mut self) -> Result<(), Reason> {
+        let rules = self.case.rules;
+        if !rules.judges_rights {
+            self.not_asked(Check::Submit, Because::RightsNotJudged);
+            return Ok(());
+        }
+        let found = self.of_grants(Right::Submit, false);
+        if self.case.known.login.is_none() && found == Finding::Silent {
+            return self.check_trusted();
+        }
+        let settled = self.settle(Check::Submit, rules.submit, found, Because::Right(found));
+        self.note_observed(Check::Submit, found, self.of_grants(Right::Submit, true));
+        settled
+    }
+
+    /// Without a login: on a listener that faces submission the client itself must be trusted.
+    fn check_trusted(&mut self) -> Result<(), Reason> {
+        let Case { listener, facts, known, rules } = self.case;
+        if listener.facing != Facing::Submission || facts.stage == Stage::Vrfy {
+            self.not_asked(Check::Submit, Because::NoLogin);
+            return Ok(());
+        }
+        match rules.relay.client(&facts.client, true) {
+            Finding::Allowed(source) => self.pass(Check::Submit, Because::TrustedClient(source)),
+            _ if known.gateway.is_some() => self.pass(Check::Submit, Because::TrustedGateway),
+            _ => {
+                let because = Because::LoginNeeded;
+                self.object(Check::Submit, rules.submit, Reason::LoginRequired, because)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the grants say of a right of this login. The author behind a gateway may only take it
+    /// away.
+    fn of_grants(&self, right: Right, with_observed: bool) -> Finding {
+        let Case { known, rules, .. } = self.case;
+        let of = |login: &Login, lookup: &Lookup| {
+            resolve(right, Subject { login, lookup }, &rules.grants, with_observed)
+        };
+        let login = known.login.as_ref().map_or(Finding::Silent, |login| {
+            let everybody = match rules.authenticated {
+                Some(_) => Finding::Allowed(Source::Authenticated),
+                None => Finding::Silent,
+            };
+            everybody.or(of(login, known.account.as_ref().unwrap_or(&Lookup::NotFound)))
+        });
+        let author = known
+            .author
+            .as_ref()
+            .map_or(Finding::Silent, |author| of(&author.login, &author.account).denials_only());
+        login.or(author)
+    }
+
+    // --- sender -------------------------------------------------------------------------------
+
+    fn check_sender(&mut self) -> Result<(), Reason> {
+        let Case { facts, known, rules, .. } = self.case;
+        let Some(login) = &known.login else {
+            self.not_asked(Check::Sender, Because::NoLogin);
+            return Ok(());
+        };
+        if facts.stage == Stage::Vrfy {
+            return Ok(());
+        }
+        let Some(lookup) = &known.account else {
+            self.not_asked(Check::Sender, Because::NoDirectory);
+            return Ok(());
+        };
+        if rules.sender.ownership == Mode::Off {
+            self.not_asked(Check::Sender, Because::ModeOff);
+            return Ok(());
+        }
+        if known.gateway.is_some() {
+            self.not_asked(Check::Sender, Because::GatewayLogin);
+            return Ok(());
+        }
+        let found = own_sender(
+            Subject { login, lookup },
+            &facts.envelope.sender,
+            &rules.sender.grants,
+            &rules.domains.recipient_delimiter,
+        );
+        self.settle(Check::Sender, rules.sender.ownership, found, Because::Sender(found))
+    }
+
+    // --- recipient ----------------------------------------------------------------------------
+
+    fn check_recipient(&mut self) -> Result<(), Reason> {
+        let Case { facts, known, rules, .. } = self.case;
+        let Some(recipient) = &facts.envelope.recipient else {
+            let because = Because::NoRecipient(facts.envelope.recipient_count);
+            self.not_asked(Check::Recipient, because);
+            return Ok(());
+        };
+        let Some(lookup) = &known.recipient else {
+            let class = rules.domains.class_of(recipient).0;
+            let because = match class {
+                DomainClass::Local if recipient.domain().is_some() => Because::ModeOff,
+                _ => Because::Class(class),
+            };
+            self.not_asked(Check::Recipient, because);
+            return Ok(());
+        };
+        let restrictions = rules.recipient.delivery_restrictions;
+        match lookup {
+            RecipientLookup::NotFound => self.object(
+                Check::Recipient,
+                rules.recipient.existence,
+                Reason::RecipientUnknown,
+                Because::RecipientNotFound,
+            ),
+            RecipientLookup::Unavailable => match rules.recipient.existence.max(restrictions) {
+                Mode::Enforce => self.unanswered(Check::Recipient, Because::DirectorySilent),
+                _ => {
+                    self.not_asked(Check::Recipient, Because::DirectorySilent);
+                    Ok(())
+                }
+            },
+            RecipientLookup::Found(restriction) => {
+                let because = Because::RecipientFound(*restriction);
+                let reason = match restriction {
+                    Restriction::Open | Restriction::Allowed => {
+                        self.pass(Check::Recipient, because);
+                        return Ok(());
+                    }
+                    Restriction::AuthenticatedOnly => Reason::RecipientAuthenticatedOnly,
+                    Restriction::NotOnList => Reason::RecipientRestricted,
+                    Restriction::Denied => Reason::RecipientDenied,
+                    Restriction::Unknown if restrictions == Mode::Enforce => {
+                        return self.unanswered(Check::Recipient, because);
+                    }
+                    Restriction::Unknown => Reason::DirectorySilent,
+                };
+                self.object(Check::Recipient, restrictions, reason, because)
+            }
+        }
+    }
+
+    // --- relay --------------------------------------------------------------------------------
+
+    fn check_relay(&mut self) -> Result<(), Reason> {
+        let Case { listener, facts, rules, .. } = self.case;
+        let Some(recipient) = &facts.envelope.recipient else {
+            let because = Because::NoRecipient(facts.envelope.recipient_count);
+            self.not_asked(Check::Relay, because);
+            return Ok(());
+        };
+        if !rules.judges_rights {
+            self.not_asked(Check::Relay, Because::RightsNotJudged);
+            return Ok(());
+        }
+        let (class, _) = rules.domains.class_of(recipient);
+        if class != DomainClass::External {
+            self.pass(Check::Relay, Because::Class(class));
+            return Ok(());
+        }
+        let client = rules.relay.client(&facts.client, listener.facing != Facing::Internet);
+        let login = self.of_grants(Right::Relay, false);
+        let found = client.or(login);
+        let because = Because::Relay { client, login, routed: recipient.is_routed() };
+        let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
+        self.granted = matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
+        self.note_observed(Check::Relay, found, client.or(self.of_grants(Right::Relay, true)));
+        settled
+    }
+
+    // --- outcomes -----------------------------------------------------------------------------
+
+    /// Turns a finding into pass, refusal or, where the directory is silent, what `on-failure` says.
+    fn settle(
+        &mut self,
+        check: Check,
+        mode: Mode,
+        found: Finding,
+        because: Because,
+    ) -> Result<(), Reason> {
+        match self.objection(check, found) {
+            None => {
+                self.pass(check, because);
+                Ok(())
+            }
+            Some(Reason::DirectorySilent) if mode == Mode::Enforce => {
+                // A deny is never skipped because the directory is slow.
+                match found {
+                    Finding::MaybeDenied(_) => {
+                        self.object(check, mode, Reason::DirectorySilent, because)
+                    }
+                    _ => self.unanswered(check, because),
+                }
+            }
+            Some(reason) => self.object(check, mode, reason, because),
+        }
+    }
+
+    fn objection(&self, check: Check, found: Finding) -> Option<Reason> {
+        let by_name =
+            self.case.known.login.is_some() || matches!(found.source(), Some(Source::Grant(_)));
+        Some(match found {
+            Finding::Allowed(_) => return None,
+            Finding::MaybeAllowed(_) | Finding::MaybeDenied(_) => Reason::DirectorySilent,
+            Finding::Denied(_) => match check {
+                Check::Submit => Reason::SubmitDenied,
+                Check::Sender => Reason::SenderNotOwned,
+                _ if by_name => Reason::RelayDenied,
+                _ => Reason::RelayWithoutLogin,
+            },
+            Finding::Silent => match check {
+                Check::Submit => Reason::SubmitMissing,
+                Check::Sender => Reason::SenderNotOwned,
+                _ if by_name => Reason::RelayMissing,
+                _ => Reason::RelayWithoutLogin,
+            },
+        })
+    }
+
+    /// The directory gave no answer and a check needs one.
+    fn unanswered(&mut self, check: Check, because: Because) -> Result<(), Reason> {
+        match self.case.rules.on_failure {
+            OnFailure::Defer => self.object(check, Mode::Enforce, Reason::DirectorySilent, because),
+            OnFailure::Pass => {
+                self.by_failure = true;
+                self.step(check, Outcome::PassByFailure, because);
+                Ok(())
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        check: Check,
+        mode: Mode,
+        reason: Reason,
+        because: Because,
+    ) -> Result<(), Reason> {
+        match mode {
+            Mode::Off => self.not_asked(check, Because::ModeOff),
+            Mode::Observe => self.step(check, Outcome::WouldObject(reason), because),
+            Mode::Enforce => {
+                self.step(check, Outcome::Objects(reason), because);
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what the grants in observe mode would have changed.
+    fn note_observed(&mut self, check: Check, found: Finding, with_observed: Finding) {
+        if found == with_observed {
+            return;
+        }
+        let outcome = match (self.objection(check, found), self.objection(check, with_observed)) {
+            (None, Some(reason)) => Outcome::WouldObject(reason),
+            (Some(_), None) => Outcome::WouldPass,
+            _ => return,
+        };
+        self.step(check, outcome, Because::Right(with_observed));
+    }
+
+    fn pass(&mut self, check: Check, because: Because) {
+        self.step(check, Outcome::Pass, because);
+    }
+
+    fn not_asked(&mut self, check: Check, because: Because) {
+        self.step(check, Outcome::NotAsked, because);
+    }
+
+    fn step(&mut self, check: Check, outcome: Outcome, because: Because) {
+        self.trail.push(Step { check, outcome, because });
+    }
+}
