@@ -1,6 +1,8 @@
 //! Load on the policy listener: gatepost beside a no-op responder, in turns, on the same machine.
 //! `cargo bench --bench policy_load -- --seconds 5 --rounds 5 --connections 1,16,64`
 
+#![allow(clippy::disallowed_methods)] // a benchmark reads the clock
+
 mod folder;
 mod histogram;
 mod load;
