@@ -1,0 +1,220 @@
+//! `config/gatepost.toml` has every key, each with its default. A line that begins with `#` and no
+//! blank is a setting that is not in force; a comment begins with `# `.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gatepost::config::{Config, parse};
+use gatepost::settings::{Fault, Setting};
+
+const FILE: &str = "config/gatepost.toml";
+
+/// The host name of which the file's `name` and `mta` are made.
+const HOST: &str = "mx1.example.org";
+
+/// A key that no table knows, to be told those that it does know.
+const NO_KEY: &str = "no-such-key";
+
+/// Printed as empty, while a TCP listener on loopback takes loopback and a unix socket takes none.
+const DEFAULT_BY_SOCKET: (&str, &str) = ("[[listen]]", "allow-from");
+
+#[test]
+fn the_annotated_default_has_no_fault() {
+    read(&plain());
+}
+
+#[test]
+fn it_has_no_fault_either_with_every_setting_in_force() {
+    read(&in_force(&plain()));
+}
+
+#[test]
+fn every_hash_without_a_blank_is_a_setting_or_a_header() {
+    let text = plain();
+    let odd = text.lines().enumerate().filter(|(_, line)| {
+        let bare = line.strip_prefix('#').is_some_and(|rest| !rest.is_empty());
+        bare && !line.starts_with("# ") && !is_setting(&line[1..]) && !is_header(&line[1..])
+    });
+    assert_eq!(odd.collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn every_default_is_written_with_its_value() {
+    let written = lines_by_header(&in_force(&plain()));
+    let defaults = read(&plain()).settings.into_iter().filter(|setting| setting.line.is_none());
+    let missing: Vec<String> = defaults
+        .filter(|default| {
+            let line = assignment(default);
+            !written.get(&default.header).is_some_and(|lines| lines.contains(&line))
+        })
+        .map(|default| format!("{} {}", default.header, assignment(&default)))
+        .collect();
+    assert!(missing.is_empty(), "{FILE} lacks these defaults: {missing:#?}");
+}
+
+#[test]
+fn every_value_that_has_a_default_is_that_default() {
+    let text = in_force(&plain());
+    let mut wrong = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| is_setting(line)) {
+        let header = header_above(&text, number);
+        let key = line.split_once(" = ").map_or(line, |(key, _)| key);
+        // A key that must be given has no default.
+        let Ok(config) = try_read(&without(&text, number)) else { continue };
+        let is_this = |setting: &&Setting| setting.header == header && setting.key == key;
+        let default = config.settings.iter().filter(is_this).find(|setting| setting.line.is_none());
+        if let Some(default) = default
+            && assignment(default) != line
+            && (&*header, key) != DEFAULT_BY_SOCKET
+        {
+            wrong.push(format!("{header} {line}: the default is {}", default.value));
+        }
+    }
+    assert!(wrong.is_empty(), "{FILE}: {wrong:#?}");
+}
+
+#[test]
+fn every_key_the_reader_knows_is_written() {
+    let text = in_force(&plain());
+    let written = lines_by_header(&text);
+    let keys_of = |table: &str| -> Vec<String> {
+        let lines = [format!("[{table}]"), format!("[[{table}]]")];
+        let lines = lines.iter().filter_map(|header| written.get(header)).flatten();
+        lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.into()).collect()
+    };
+    let paths: Vec<&str> = written.keys().map(|header| path_of(header)).collect();
+    let faults = match try_read(&with_unknown_keys(&text)) {
+        Ok(_) => panic!("unknown keys are no faults"),
+        Err(faults) => faults,
+    };
+    let mut missing = Vec::new();
+    for fault in &faults {
+        let table = table_of(fault);
+        for key in allowed(fault) {
+            let path = if table.is_empty() { key.into() } else { format!("{table}.{key}") };
+            let is_table =
+                paths.iter().any(|known| *known == path || known.starts_with(&format!("{path}.")));
+            if !is_table && !keys_of(&table).iter().any(|known| known == key) {
+                missing.push(path);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{FILE} lacks: {missing:?}");
+    let tables = faults.iter().map(table_of);
+    let asked: std::collections::BTreeSet<String> = tables.collect();
+    for path in paths {
+        assert!(asked.contains(path), "[{path}] was not asked for its keys");
+    }
+}
+
+fn plain() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+}
+
+/// The folder of the people.toml that the file names.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/people")
+}
+
+fn read(text: &str) -> Config {
+    try_read(text).unwrap_or_else(|faults| {
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        panic!("{}", told.join("\n"))
+    })
+}
+
+fn try_read(text: &str) -> Result<Config, Vec<Fault>> {
+    parse(FILE, text, &folder(), HOST)
+}
+
+/// The text with every setting and table in force that is written behind a `#`.
+fn in_force(text: &str) -> String {
+    let bare = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if is_setting(rest) || is_header(rest) => rest.to_string(),
+        _ => line.to_string(),
+    };
+    text.lines().map(|line| bare(line) + "\n").collect()
+}
+
+/// `key = value`
+fn is_setting(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| {
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    })
+}
+
+/// `[table]` or `[[table]]`
+fn is_header(line: &str) -> bool {
+    line.starts_with('[') && line.ends_with(']')
+}
+
+fn path_of(header: &str) -> &str {
+    header.trim_matches(['[', ']'])
+}
+
+fn assignment(setting: &Setting) -> String {
+    format!("{} = {}", setting.key, setting.value)
+}
+
+/// The settings below each header; those of all tables of one array together.
+fn lines_by_header(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut header = String::new();
+    for line in text.lines() {
+        if is_header(line) {
+            header = line.into();
+            found.entry(header.clone()).or_default();
+        } else if is_setting(line) {
+            found.entry(header.clone()).or_default().push(line.into());
+        }
+    }
+    found
+}
+
+fn header_above(text: &str, number: usize) -> String {
+    let above = text.lines().take(number).filter(|line| is_header(line));
+    above.last().unwrap_or_default().into()
+}
+
+fn without(text: &str, number: usize) -> String {
+    let kept = text.lines().enumerate().filter(|(index, _)| *index != number);
+    kept.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// The text with a key in every table that none of them knows, and with the tables that stand only
+/// in the names of those below them.
+fn with_unknown_keys(text: &str) -> String {
+    let mut asking = format!("{NO_KEY} = 1\n");
+    let mut seen: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if is_header(line) {
+            let path = path_of(line);
+            if let Some((parent, _)) = path.rsplit_once('.')
+                && !seen.contains(&parent)
+            {
+                asking.push_str(&format!("[{parent}]\n{NO_KEY} = 1\n"));
+                seen.push(parent);
+            }
+            seen.push(path);
+            asking.push_str(&format!("{line}\n{NO_KEY} = 1\n"));
+        } else {
+            asking.push_str(&format!("{line}\n"));
+        }
+    }
+    asking
+}
+
+/// `login.rewrite` of the fault at `login.rewrite[0].no-such-key`
+fn table_of(fault: &Fault) -> String {
+    let table = fault.key.strip_suffix(NO_KEY).unwrap_or_else(|| panic!("another fault: {fault}"));
+    let parts = table.trim_end_matches('.').split('.');
+    let names = parts.map(|part| part.split_once('[').map_or(part, |(name, _)| name));
+    names.collect::<Vec<_>>().join(".")
+}
+
+/// The keys named in `unknown key (allowed: a, b)`
+fn allowed(fault: &Fault) -> impl Iterator<Item = &str> {
+    let (_, list) = fault.what.split_once("(allowed: ").unwrap_or_else(|| panic!("{fault}"));
+    list.trim_end_matches(')').split(", ").filter(|key| !key.is_empty())
+}
