@@ -40,6 +40,8 @@ fn read_who(reader: &mut Reader, table: &mut Table<'_, '_>, groups: &mut Groups)
                 None
             }
         },
+        // One that is there and was not read has its fault already.
+        (None, None) if !table.is_absent("group") || !table.is_absent("user") => None,
         (None, None) => {
             reader.fault(table.at(), table.path(), "expected either group or user, found neither");
             None
@@ -77,6 +79,12 @@ pub(super) fn read_grants(
     grants
 }
 
+/// A local part and a domain that could exist.
+fn is_address(address: &Address) -> bool {
+    let domain = address.domain().and_then(|domain| std::str::from_utf8(domain).ok());
+    !address.local().is_empty() && domain.is_some_and(|domain| parse_name(domain).is_ok())
+}
+
 pub(super) fn read_sender(
     reader: &mut Reader,
     root: &mut Table<'_, '_>,
@@ -93,7 +101,7 @@ pub(super) fn read_sender(
             let address = Address::from_internal(item.value.as_bytes());
             match item.value.strip_prefix('@').map(parse_name) {
                 Some(Ok(domain)) => domains.push(domain.into_bytes()),
-                None if address.domain().is_some() => addresses.push(address.folded()),
+                None if is_address(&address) => addresses.push(address.folded()),
                 _ => reader.fault(
                     item.at,
                     &item.key,
@@ -103,6 +111,8 @@ pub(super) fn read_sender(
         }
         if grant.is_absent("as") {
             reader.fault(grant.at(), &grant.key("as"), "missing; expected a list of addresses");
+        } else if grant.is_empty_array("as") {
+            reader.fault(grant.place("as"), &grant.key("as"), "empty: grants nothing");
         }
         grant.finish(reader);
         if let Some(who) = who {
@@ -111,7 +121,7 @@ pub(super) fn read_sender(
     }
     if ownership == Mode::Off && !grants.is_empty() {
         reader.warn(
-            table.at(),
+            table.place("ownership"),
             &table.key("ownership"),
             "\"off\": no sender is judged, so the [[sender.grant]] entries do nothing",
         );

@@ -58,14 +58,14 @@ pub(super) fn read_listen(
     let allow_from = read_allow_from(reader, &mut table, endpoint.as_ref());
     if idle_timeout <= POSTFIX_MAX_IDLE {
         reader.warn(
-            table.at(),
+            table.place("idle-timeout"),
             &table.key("idle-timeout"),
             "Postfix keeps a connection idle for up to 300 s and pays one second for each that was closed under it; choose more than 300s",
         );
     }
     if on_grant == OnGrant::Ok {
         reader.warn(
-            table.at(),
+            table.place("on-grant"),
             &table.key("on-grant"),
             "an allowed relay right is answered with OK: ask this listener in smtpd_relay_restrictions only, since OK ends the list it stands in",
         );
@@ -137,7 +137,7 @@ fn read_endpoint(
         ] {
             if is_written {
                 let what = format!("only a unix socket has one, and this is {socket}");
-                reader.fault(table.at(), &table.key(name), what);
+                reader.fault(table.place(name), &table.key(name), what);
             }
         }
     }
@@ -186,10 +186,18 @@ fn read_allow_from(
             loopback()
         }
         Some(Socket::Unix(_)) if !is_absent => {
-            reader.fault(table.at(), &key, "a unix socket has no peer addresses; use socket-owner, socket-group and socket-mode");
+            reader.fault(table.place("allow-from"), &key, "a unix socket has no peer addresses; use socket-owner, socket-group and socket-mode");
             allowed
         }
         Some(Socket::Systemd(_)) if is_absent => loopback(),
+        Some(_) if table.is_empty_array("allow-from") => {
+            reader.fault(
+                table.place("allow-from"),
+                &key,
+                "empty: nobody could ask; name who may, such as [\"127.0.0.1\"]",
+            );
+            allowed
+        }
         _ => allowed,
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::rights::read_rules;
-use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
+use crate::config::{Config, Endpoint, Log, LogFormat, Socket, Startup};
 use crate::decision::{Facing, OnFailure, OnGrant, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Mode, Ruling};
-use crate::settings::{Fault, Reader, Table, duration};
+use crate::settings::{Fault, Item, Reader, Table, duration};
 
 /// Reads `path`. `host` is this machine's name, the default of `server.name`. All faults are told,
 /// in the order of the file.
@@ -47,11 +47,14 @@ fn read_root(
     let drain = server.parsed(reader, "drain", "10s", duration);
     server.finish(reader);
     let log = read_log(reader, &mut root);
-    let listen: Vec<Listen> = root
-        .tables(reader, "listen")
-        .into_iter()
-        .filter_map(|table| read_listen(reader, table, folder, &name))
-        .collect();
+    let (mut listen, mut places) = (Vec::new(), Vec::new());
+    for table in root.tables(reader, "listen") {
+        let place = (table.place("socket"), table.key("socket"));
+        if let Some(read) = read_listen(reader, table, folder, &name) {
+            listen.push(read);
+            places.push(place);
+        }
+    }
     let http = read_http(reader, &mut root);
     let control = read_control(reader, &mut root, folder);
     let (directory_file, on_failure) = read_directory(reader, &mut root, folder);
@@ -62,7 +65,7 @@ fn read_root(
     root.finish(reader);
     let startup =
         Startup { name: name.into(), drain, log, listen, http, control, directory_file, accounts };
-    check_sockets(reader, &startup);
+    check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
     (startup, rules)
 }
@@ -141,9 +144,11 @@ fn read_directory(
     if table.is_present() {
         let kind = table.required_choice(reader, "type", &[("file", ())]);
         let mut file = table.table(reader, "file");
-        let item = file.required(reader, "path", "the path of a directory file");
+        if kind.is_some() || file.is_present() {
+            let item = file.required(reader, "path", "the path of a directory file");
+            path = kind.and(item).and_then(|item| existing(reader, &item, folder));
+        }
         file.finish(reader);
-        path = kind.and(item).map(|item| folder.join(item.value));
     }
     let mut cache = table.table(reader, "cache");
     let on_failure = cache.choice(
@@ -154,7 +159,7 @@ fn read_directory(
     );
     if on_failure == OnFailure::Pass {
         reader.warn(
-            cache.at(),
+            cache.place("on-failure"),
             &cache.key("on-failure"),
             "\"pass\": while the directory is silent, whoever it never told us of may send as if every allow were given; what a deny may settle is still deferred",
         );
@@ -162,6 +167,18 @@ fn read_directory(
     cache.finish(reader);
     table.finish(reader);
     (path, on_failure)
+}
+
+/// The file, where it is there.
+fn existing(reader: &mut Reader, item: &Item<String>, folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(&item.value);
+    match std::fs::metadata(&path) {
+        Ok(_) => Some(path),
+        Err(fault) => {
+            reader.fault(item.at, &item.key, format!("{}: {fault}", path.display()));
+            None
+        }
+    }
 }
 
 fn read_store(reader: &mut Reader, root: &mut Table<'_, '_>) -> NonZeroUsize {
@@ -172,18 +189,31 @@ fn read_store(reader: &mut Reader, root: &mut Table<'_, '_>) -> NonZeroUsize {
     NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn check_sockets(reader: &mut Reader, startup: &Startup) {
-    for (index, listen) in startup.listen.iter().enumerate() {
+/// `places`: offset and key of each listener's socket.
+fn check_sockets(reader: &mut Reader, startup: &Startup, places: &[(usize, String)]) {
+    let mut taken = vec![(startup.control.socket.clone(), "control.socket".to_string())];
+    taken.extend(startup.http.map(|address| (Socket::Inet(address), "http.listen".into())));
+    for (listen, (at, key)) in startup.listen.iter().zip(places) {
         let socket = &listen.endpoint.socket;
-        if startup.listen[..index].iter().any(|earlier| earlier.endpoint.socket == *socket) {
-            reader.faults.push(Fault {
-                file: reader.file().into(),
-                line: 0,
-                column: 0,
-                key: format!("listen[{index}].socket"),
-                what: format!("{socket} is already the socket of another listener"),
-            });
+        if let Some((earlier, of)) = taken.iter().find(|(earlier, _)| clash(earlier, socket)) {
+            let what = format!("{socket} is taken by {of}, {earlier}");
+            reader.fault(*at, key, what);
         }
+        taken.push((socket.clone(), key.clone()));
+    }
+}
+
+/// Whether both cannot be bound: the same one, or one port of all addresses and of one of them.
+fn clash(one: &Socket, other: &Socket) -> bool {
+    match (one, other) {
+        (Socket::Inet(one), Socket::Inet(other)) => {
+            one.port() != 0
+                && one.port() == other.port()
+                && (one.ip() == other.ip()
+                    || one.is_ipv4() == other.is_ipv4()
+                        && (one.ip().is_unspecified() || other.ip().is_unspecified()))
+        }
+        _ => one == other,
     }
 }
 
@@ -245,6 +275,10 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             if mode == Mode::Enforce {
                 reader.warn_all(key, "\"enforce\" without a [directory]: nobody is known to it");
             }
+        }
+        for group in rules.groups.names() {
+            let what = format!("the group \"{group}\" has no members: there is no [directory]");
+            reader.warn_all("grant", what);
         }
         return;
     };

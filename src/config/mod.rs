@@ -5,6 +5,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod replies;
 mod rights;
 
 use std::net::SocketAddr;

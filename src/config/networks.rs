@@ -18,6 +18,16 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
             net.trunc()
         ));
     }
+    if let IpNet::V6(mapped) = net
+        && let Some(address) = mapped.addr().to_ipv4_mapped()
+        && mapped.prefix_len() >= 96
+    {
+        // Clients are held as IPv4, so the mapped form would match none.
+        return Err(format!(
+            "\"{text}\" is refused: write it as IPv4, \"{address}/{}\"",
+            mapped.prefix_len() - 96
+        ));
+    }
     Ok(net)
 }
 
@@ -60,6 +70,8 @@ mod tests {
         let fault = parse_network("192.0.2.9/24").expect_err("host bits");
         assert!(fault.contains("did you mean \"192.0.2.0/24\"?"), "{fault}");
         assert!(parse_network("192.0.2/24").is_err());
+        let fault = parse_network("::ffff:192.0.2.0/120").expect_err("mapped");
+        assert!(fault.contains("\"192.0.2.0/24\""), "{fault}");
     }
 
     #[test]

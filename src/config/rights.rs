@@ -4,9 +4,9 @@ use regex::Regex;
 
 use crate::config::grants::{read_grants, read_ruling, read_sender};
 use crate::config::networks::{parse_fingerprint, parse_name, parse_network};
+use crate::config::replies::read_replies;
 use crate::decision::{
-    Gateway, GatewayMatch, Identity, OnFailure, Reason, RecipientRules, Replies, Rewrite, Rules,
-    Standing, Template,
+    Gateway, GatewayMatch, Identity, OnFailure, RecipientRules, Rewrite, Rules, Standing,
 };
 use crate::mail::Login;
 use crate::rights::{
@@ -93,7 +93,9 @@ fn read_relay(
 ) -> (RelayList, Mode, Option<usize>, bool) {
     let mut table = root.table(reader, "relay");
     let mode = table.choice(reader, "mode", "enforce", &GRANT_MODES);
-    let authenticated = table.flag(reader, "authenticated", false).then(|| table.line(reader));
+    let authenticated = table
+        .flag(reader, "authenticated", false)
+        .then(|| reader.line(table.place("authenticated")));
     let all_except = table.choice(
         reader,
         "networks-are",
@@ -107,6 +109,7 @@ fn read_relay(
         &mut table,
         "networks",
         "net",
+        "an address or a network such as \"192.0.2.0/24\"",
         |reader, item, ruling| match parse_network(&item.value) {
             Err(what) => reader.fault(item.at, &item.key, what),
             Ok(net) => {
@@ -129,7 +132,8 @@ fn read_relay(
             }
         },
     );
-    read_entries(reader, &mut table, "hosts", "host", |reader, item, ruling| {
+    let expected = "a host name, or \".example.org\" for all below it";
+    read_entries(reader, &mut table, "hosts", "host", expected, |reader, item, ruling| {
         match parse_name(&item.value) {
             Err(what) => reader.fault(item.at, &item.key, what),
             Ok(name) => {
@@ -148,7 +152,7 @@ fn read_relay(
     read_certificates(reader, &mut table, &mut list);
     if all_except {
         reader.warn(
-            table.at(),
+            table.place("networks-are"),
             &table.key("networks-are"),
             "\"all-except\": EVERY client outside the list may relay without a login; it never counts on a listener that faces the Internet, but think twice",
         );
@@ -164,12 +168,13 @@ fn read_entries(
     table: &mut Table<'_, '_>,
     key: &'static str,
     name: &'static str,
+    expected: &str,
     mut take: impl FnMut(&mut Reader, Item<String>, Option<Ruling>),
 ) {
     table.texts_or_tables(reader, key, |reader, item, below| match (item, below) {
         (Some(item), _) => take(reader, item, None),
         (None, Some(mut below)) => {
-            let item = below.required(reader, name, "the entry itself");
+            let item = below.required(reader, name, expected);
             let ruling = read_ruling(reader, &mut below, "relay");
             below.finish(reader);
             if let Some(item) = item {
@@ -276,9 +281,24 @@ fn read_gateways(reader: &mut Reader, root: &mut Table<'_, '_>) -> Vec<Gateway> 
                     None
                 }
             },
-            (None, Some(login)) => Login::parse(login.value.as_bytes()).map(GatewayMatch::Login),
-            _ => {
-                reader.fault(table.at(), table.path(), "expected either net or login");
+            (None, Some(login)) => {
+                let parsed = Login::parse(login.value.as_bytes());
+                if parsed.is_none() {
+                    reader.fault(login.at, &login.key, "expected a login");
+                }
+                parsed.map(GatewayMatch::Login)
+            }
+            (None, None) if !table.is_absent("net") || !table.is_absent("login") => None,
+            (None, None) => {
+                reader.fault(
+                    table.at(),
+                    table.path(),
+                    "expected either net or login, found neither",
+                );
+                None
+            }
+            (Some(_), Some(login)) => {
+                reader.fault(login.at, table.path(), "expected either net or login, found both");
                 None
             }
         };
@@ -329,7 +349,9 @@ fn read_rewrites(reader: &mut Reader, root: &mut Table<'_, '_>) -> Vec<Rewrite> 
 /// crate would put nothing in its place.
 fn unknown_capture(regex: &Regex, to: &str) -> Option<String> {
     let known: Vec<String> = regex.capture_names().flatten().map(Into::into).collect();
-    let mut rest = to;
+    // Two are one that stands for itself.
+    let to = to.replace("$$", "");
+    let mut rest = to.as_str();
     while let Some((_, after)) = rest.split_once('$') {
         rest = after.strip_prefix('{').unwrap_or(after);
         let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -345,33 +367,4 @@ fn captures(regex: &Regex) -> String {
     let named: Vec<String> =
         regex.capture_names().flatten().map(|name| format!("${name}")).collect();
     if named.is_empty() { format!("$0 to ${}", regex.captures_len() - 1) } else { named.join(", ") }
-}
-
-fn read_replies(reader: &mut Reader, root: &mut Table<'_, '_>) -> Replies {
-    let mut table = root.table(reader, "replies");
-    let mut replies = Replies::default();
-    if let Some(url) = table.text(reader, "help-url") {
-        if url.value.bytes().all(|b| b.is_ascii_graphic()) && url.value.contains("://") {
-            replies.help_url = Some(url.value.into());
-        } else {
-            reader.fault(url.at, &url.key, "expected a URL of printable ASCII");
-        }
-    }
-    for reason in Reason::ALL {
-        let Some(item) = table.text_or(reader, reason.as_str(), reason.default_reply()) else {
-            continue;
-        };
-        match Template::parse(&item.value) {
-            Ok(template) => replies.set(reason, template),
-            Err(fault) => {
-                reader.fault(
-                    item.at,
-                    &item.key,
-                    format!("{fault}; such as \"{}\"", reason.default_reply()),
-                );
-            }
-        }
-    }
-    table.finish(reader);
-    replies
 }

@@ -85,10 +85,12 @@ impl SmtpReply {
 
     /// Splits `550 5.7.1 text` into its parts; the text may be anything that is not empty.
     pub fn split(line: &str) -> Result<(u16, Enhanced, &str), ReplyFault> {
-        let (code, rest) = line.trim().split_once(' ').ok_or(ReplyFault::Code)?;
+        let line = line.trim();
+        let (code, rest) = line.split_once(' ').unwrap_or((line, ""));
         let code: u16 =
             (code.len() == 3).then(|| code.parse().ok()).flatten().ok_or(ReplyFault::Code)?;
-        let (enhanced, text) = rest.trim_start().split_once(' ').ok_or(ReplyFault::Enhanced)?;
+        let rest = rest.trim_start();
+        let (enhanced, text) = rest.split_once(' ').unwrap_or((rest, ""));
         let mut numbers = enhanced.split('.').map(str::parse::<u16>);
         let (
             Some(Ok(class @ 2..=5)),
@@ -177,7 +179,7 @@ mod tests {
         assert_eq!((ok.0, ok.1.to_string(), ok.2), (550, "5.7.1".into(), "{login} has no right"));
         let faults = [
             ("", ReplyFault::Code),
-            ("550", ReplyFault::Code),
+            ("550", ReplyFault::Enhanced),
             ("OK 5.7.1 x", ReplyFault::Code),
             ("+55 5.7.1 x", ReplyFault::Code),
             ("250 2.0.0 fine", ReplyFault::Code),
@@ -185,7 +187,7 @@ mod tests {
             ("550 5.7 x", ReplyFault::Enhanced),
             ("550 5.7.1.2 x", ReplyFault::Enhanced),
             ("550 5.7.1000 x", ReplyFault::Enhanced),
-            ("550 5.7.1", ReplyFault::Enhanced),
+            ("550 5.7.1", ReplyFault::NoText),
             ("450 5.7.1 x", ReplyFault::ClassMismatch { code: 450, class: 5 }),
         ];
         for (line, fault) in faults {

@@ -3,6 +3,7 @@
 
 mod table;
 mod values;
+mod written;
 
 use std::fmt;
 
@@ -92,8 +93,8 @@ impl Reader {
             tables: 0,
         };
         for fault in &syntax {
-            let at = fault.span().map_or(0, |span| span.start);
-            reader.fault(at, "", fault.message().trim().to_string());
+            let span = fault.span().unwrap_or_default();
+            reader.fault(span.start, "", syntax_fault(fault.message().trim(), text.get(span)));
         }
         if !reader.faults.is_empty() {
             reader.faults.sort();
@@ -140,6 +141,18 @@ impl Reader {
     }
 }
 
+/// The parser's message, with what it leaves out or guesses wrong.
+fn syntax_fault(message: &str, found: Option<&str>) -> String {
+    match (message, found) {
+        ("duplicate key", Some(key)) => format!("\"{key}\" is given twice"),
+        // An unquoted `inet:127.0.0.1:10031` or `name` looks like the float inf or nan to it.
+        (message, _) if message.starts_with("invalid float, expected `") => {
+            "string values must be quoted".into()
+        }
+        (message, _) => message.into(),
+    }
+}
+
 /// A suggestion for a misspelt word.
 pub(crate) fn suggest<'a>(
     word: &str,
@@ -148,7 +161,7 @@ pub(crate) fn suggest<'a>(
     allowed
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
         .min()
         .map(|(_, known)| known)
 }
@@ -156,6 +169,14 @@ pub(crate) fn suggest<'a>(
 /// `a, b, c`
 pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// `one of a, b`, or the only word there is.
+pub(crate) fn one_of<T>(choices: &[(&str, T)]) -> String {
+    match choices {
+        [(only, _)] => format!("\"{only}\""),
+        _ => format!("one of {}", listed(choices.iter().map(|(word, _)| *word))),
+    }
 }
 
 /// What kind of value stands here, for faults.

@@ -3,7 +3,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::settings::{Reader, Setting, kind, listed, suggest};
+use crate::settings::written::{pick, quoted, written};
+use crate::settings::{Reader, Setting, kind, listed, one_of, suggest};
 
 /// A table of the document, or one that is absent and has only defaults.
 pub struct Table<'a, 't> {
@@ -58,7 +59,7 @@ impl<'a, 't> Table<'a, 't> {
 
     fn take(&mut self, key: &'static str) -> Option<(&'a Spanned<DeValue<'t>>, usize)> {
         self.known.push(key);
-        let (_, value) = self.table?.iter().find(|(name, _)| name.get_ref() == key)?;
+        let value = self.value(key)?;
         Some((value, value.span().start))
     }
 
@@ -86,6 +87,24 @@ impl<'a, 't> Table<'a, 't> {
             }
         }
         below
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
+        let (_, value) = self.table?.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some(value)
+    }
+
+    /// Where the key's value stands, or the table where it does not; for what concerns more than the
+    /// value itself.
+    pub fn place(&self, key: &str) -> usize {
+        self.value(key).map_or(self.at, |value| value.span().start)
+    }
+
+    /// Whether `[]` is written here.
+    pub fn is_empty_array(&self, key: &str) -> bool {
+        self.value(key).is_some_and(
+            |value| matches!(value.get_ref(), DeValue::Array(array) if array.is_empty()),
+        )
     }
 
     fn key_at(&self, key: &str) -> Option<usize> {
@@ -222,8 +241,7 @@ impl<'a, 't> Table<'a, 't> {
         key: &'static str,
         choices: &[(&str, T)],
     ) -> Option<T> {
-        let expected = format!("one of {}", listed(choices.iter().map(|(word, _)| *word)));
-        let item = self.required(reader, key, &expected)?;
+        let item = self.required(reader, key, &one_of(choices))?;
         match pick(&item.value, choices) {
             Ok(value) => Some(value),
             Err(what) => {
@@ -278,7 +296,12 @@ impl<'a, 't> Table<'a, 't> {
             }
             _ => {
                 let (low, high) = (allowed.start(), allowed.end());
-                reader.fault(at, &self.key(key), format!("expected a number from {low} to {high}"));
+                let found = match value.get_ref() {
+                    DeValue::Integer(digits) => digits.as_str(),
+                    _ => kind(value),
+                };
+                let what = format!("expected a number from {low} to {high}, found {found}");
+                reader.fault(at, &self.key(key), what);
                 default
             }
         }
@@ -396,42 +419,5 @@ impl<'a, 't> Table<'a, 't> {
         let line = at.map(|at| reader.line(at));
         let (header, table) = (self.header.clone(), self.number);
         reader.settings.push(Setting { header, table, key: key.into(), value, line });
-    }
-}
-
-fn pick<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let words = || choices.iter().map(|(word, _)| *word);
-    match choices.iter().find(|(word, _)| *word == text) {
-        Some((_, value)) => Ok(*value),
-        None => {
-            let near = suggest(text, words()).map(|near| format!("did you mean \"{near}\"? "));
-            Err(format!("{}allowed: {}", near.unwrap_or_default(), listed(words())))
-        }
-    }
-}
-
-/// A string as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
-}
-
-fn written(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.as_str().into(),
-        DeValue::Float(number) => number.as_str().into(),
-        DeValue::Boolean(flag) => flag.to_string(),
-        DeValue::Datetime(date) => date.to_string(),
-        DeValue::Array(array) => {
-            let entries = array.iter().map(|value| written(value.get_ref())).collect::<Vec<_>>();
-            format!("[{}]", entries.join(", "))
-        }
-        DeValue::Table(table) => {
-            let entries = table
-                .iter()
-                .map(|(name, value)| format!("{} = {}", name.get_ref(), written(value.get_ref())))
-                .collect::<Vec<_>>();
-            format!("{{ {} }}", entries.join(", "))
-        }
     }
 }

@@ -94,11 +94,16 @@ fn read_account(
     table.finish(reader);
     let Some(login) = login else { return };
     let index = content.accounts.len();
+    let (at, named) = match &id {
+        Some(id) => (id.at, id.key.clone()),
+        None => (login.at, login.key.clone()),
+    };
     let id = id.map_or_else(|| login.value.to_lowercase(), |id| id.value);
     let key = AccountKey::object("file", &id);
     if content.by_key.insert(key.clone(), index).is_some() {
-        let what = format!("another account has the same id \"{id}\"; ids must differ");
-        reader.fault(login.at, &login.key, what);
+        let what =
+            format!("another account has the id \"{id}\" (without one its login); ids must differ");
+        reader.fault(at, &named, what);
     }
     let mut logins: Vec<Box<str>> = Vec::new();
     for item in std::iter::once(&login).chain(&aliases) {
