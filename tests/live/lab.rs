@@ -5,7 +5,7 @@ use crate::certificates;
 use crate::dovecot::Dovecot;
 use crate::gatepost::Gatepost;
 use crate::postfix::Postfix;
-use crate::process::{read, until};
+use crate::process::{DEADLINE, read, until, within};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;
 use std::collections::BTreeSet;
@@ -150,7 +150,7 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// The throw-away folder with its keeper: a shell that sleeps on a pipe, and if the test program
-/// vanishes (Ctrl-C, SIGKILL) ends the pids noted in `pids/` and removes the folder.
+/// vanishes (Ctrl-C, SIGKILL) ends the process groups noted in `pids/` and removes the folder.
 pub struct Folder {
     pub path: PathBuf,
     keeper: Child,
@@ -158,7 +158,7 @@ pub struct Folder {
 
 const KEEPER: &str = r#"
 read done && exit
-for file in pids/*; do kill $(head -n 1 "$file"); done
+for file in pids/*; do kill -s KILL -- -$(head -n 1 "$file"); done
 cd / && rm -rf "$1"
 "#;
 
@@ -191,7 +191,8 @@ impl Drop for Folder {
             pipe.write_all(b"done\n").ok();
         }
         self.keeper.wait().ok();
-        fs::remove_dir_all(&self.path).ok();
+        // A daemon that was killed a moment ago may still have made a file in between.
+        within(DEADLINE, || fs::remove_dir_all(&self.path).ok());
     }
 }
 
@@ -201,7 +202,7 @@ pub fn make_folder(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).expect("an own folder takes a mode");
 }
 
-/// Tells the folder's keeper whom to end; a removed note is nobody.
+/// Tells the folder's keeper which group to end, by its leader.
 pub fn note_pid(folder: &Path, name: &str, pid: u32) {
     fs::write(folder.join("pids").join(name), format!("{pid}\n")).expect("a pid can be noted");
 }

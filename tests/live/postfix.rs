@@ -3,12 +3,12 @@
 
 use crate::certificates::{self, LISTED, UNLISTED};
 use crate::lab::{Ports, make_folder, note_pid};
-use crate::process::{output, program, read, within};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+use crate::process::{output, program, read};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// gatepost's unix socket, relative to the queue folder, which is the chroot of smtpd.
 pub const SOCKET: &str = "private/gatepost";
@@ -41,12 +41,16 @@ impl Postfix {
         let certificates = [LISTED, UNLISTED]
             .map(|name| format!("{} {name}\n", certificates::fingerprint(folder, name)));
         write("certificates", &certificates.concat());
-        output(Command::new(command).arg("-c").arg(&configuration).arg("start"));
+        age(&configuration.join("main.cf"));
+        let log = folder.join("mail.log");
+        let started = Command::new(command).arg("-c").arg(&configuration).arg("start").output();
+        let started = started.unwrap_or_else(|error| panic!("postfix does not run: {error}"));
+        assert!(started.status.success(), "postfix does not start: {started:?}\n{}", read(&log));
         let pid =
             read(&queue.join("pid/master.pid")).trim().parse().expect("master writes its pid");
         note_pid(folder, "postfix", pid);
         let master = Pid::from_raw(pid as i32).expect("a pid is not 0");
-        Postfix { master, queue, log: folder.join("mail.log") }
+        Postfix { master, queue, log }
     }
 
     pub fn master(&self) -> i32 {
@@ -62,13 +66,16 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        // SIGTERM: master passes it on to its daemons.
-        kill_process(self.master, Signal::TERM).ok();
-        let gone = || test_kill_process(self.master).is_err().then_some(());
-        if within(Duration::from_secs(10), gone).is_none() {
-            kill_process_group(self.master, Signal::KILL).ok();
-        }
+        // master leads the group of its daemons. It is a child of init, which reaps it when it likes.
+        kill_process_group(self.master, Signal::KILL).ok();
     }
+}
+
+/// Postfix waits until main.cf is older than two seconds, lest it read one half written.
+fn age(file: &Path) {
+    let minute_ago = SystemTime::now() - Duration::from_secs(60);
+    let file = fs::File::options().write(true).open(file).expect("an own file can be opened");
+    file.set_modified(minute_ago).expect("an own file takes a time");
 }
 
 /// deferred has folders of its own, by the first digit of the queue id.

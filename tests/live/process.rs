@@ -1,8 +1,9 @@
 //! Programs the suite runs: found with the Debian package that brings them, started with a log,
 //! signalled and ended by pid; and the one way to wait, a probe with a deadline.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -35,7 +36,7 @@ pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Optio
     }
 }
 
-/// A started program. Dropped, it is asked to end and then made to.
+/// A started program, a process group of its own. Dropped, the group is killed.
 pub struct Process {
     name: &'static str,
     child: Child,
@@ -47,6 +48,7 @@ impl Process {
     pub fn start(name: &'static str, command: &mut Command, log: PathBuf) -> Process {
         let file = File::create(&log).expect("the log can be made");
         let child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("the log's descriptor can be doubled"))
             .stderr(file)
@@ -95,16 +97,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        for signal in [Signal::TERM, Signal::KILL] {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            let pid = Pid::from_child(&self.child);
-            kill_process(pid, signal).ok();
-            // A frozen program hears the TERM only when it goes on.
-            kill_process(pid, Signal::CONT).ok();
-            within(Duration::from_secs(5), || self.child.try_wait().ok().flatten());
-        }
+        // What it holds is thrown away with the lab, so it needs no time to say goodbye.
+        kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
+        self.child.wait().ok();
     }
 }
 
