@@ -82,9 +82,17 @@ fn a_forged_pointer_record_does_not() {
         &lab,
         "ADDR=198.51.100.7 NAME=[UNAVAILABLE] REVERSE_NAME=p1.printers.example.org",
     );
-    assert_refused(
-        &lab,
-        "ADDR=198.51.100.7 NAME=[UNAVAILABLE] REVERSE_NAME=[UNAVAILABLE] HELO=p1.printers.example.org",
+}
+
+#[test]
+fn a_name_that_is_only_said_does_not_either() {
+    let lab = Lab::shared();
+    let mut session = Session::open_as(lab.ports.mx, "ADDR=198.51.100.7 NAME=[UNAVAILABLE]");
+    session.command("EHLO p1.printers.example.org").assert_ok();
+    session.send("scan@local.test", OUTSIDE, &marker("said")).assert_refused(
+        550,
+        "5.7.1",
+        NOT_TRUSTED,
     );
 }
 

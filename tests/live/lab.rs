@@ -8,10 +8,10 @@ use crate::postfix::Postfix;
 use crate::process::{DEADLINE, read, until, within};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;
-use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -134,15 +134,18 @@ impl Ports {
     }
 }
 
-/// Free loopback ports, none given twice in this run.
+/// Free loopback ports, none given twice in this run. They lie below what Linux gives to outgoing
+/// connections (ip_local_port_range, from 32768), which could take one before its server does.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    const RANGE: Range<usize> = 16000..32000;
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    // Runs at the same time have different pids and begin apart.
+    let begin = std::process::id() as usize * 200;
     [(); N].map(|()| {
         loop {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-            let port = listener.local_addr().expect("a listener has an address").port();
-            if given.insert(port) {
+            let number = begin + TRIED.fetch_add(1, Ordering::SeqCst);
+            let port = (RANGE.start + number % RANGE.len()) as u16;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
                 break port;
             }
         }
