@@ -56,6 +56,10 @@ impl Gatepost {
         self.folder.join(format!("gatepost-{}.log", self.runs))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.running().pid()
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.running().signal(signal);
     }

@@ -6,7 +6,9 @@ use crate::process::{read, until, within};
 use crate::smtp::Session;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const REFUSED: &str = "bob has no relay right: mail to far.test is not allowed";
@@ -17,6 +19,7 @@ const DRAINED: Duration = Duration::from_secs(3 + 5);
 #[test]
 fn a_changed_grant_holds_on_the_very_same_connections() {
     let lab = Lab::start();
+    let at_rest = sockets(&lab);
     let mut by_inet = Session::open(lab.ports.undelayed).login("bob");
     let mut by_unix = lab.submission("bob");
     for session in [&mut by_inet, &mut by_unix] {
@@ -24,8 +27,8 @@ fn a_changed_grant_holds_on_the_very_same_connections() {
             .send("bob@local.test", "friend@far.test", &marker("before"))
             .assert_refused(550, "5.7.1", REFUSED);
     }
-    let connections = connections(&lab);
-    assert!(connections.len() >= 2, "one by each socket: {connections:?}");
+    let held = sockets(&lab);
+    assert!(held.len() >= at_rest.len() + 2, "a connection by each socket: {at_rest:?} {held:?}");
 
     let granted = format!("{LAST_GRANT}[[grant]]\nuser = \"bob\"\nrelay = \"allow\"\n");
     edit(&lab.gatepost.configuration(), LAST_GRANT, &granted);
@@ -37,7 +40,7 @@ fn a_changed_grant_holds_on_the_very_same_connections() {
         });
         lab.external.wait_for(&marker);
     }
-    assert_eq!(self::connections(&lab), connections);
+    assert_eq!(sockets(&lab), held);
 
     edit(&lab.gatepost.configuration(), &granted, LAST_GRANT);
     lab.gatepost.signal(Signal::HUP);
@@ -47,7 +50,7 @@ fn a_changed_grant_holds_on_the_very_same_connections() {
             || (!session.send("bob@local.test", recipient, &marker("again")).is_ok()).then_some(());
         until("bob may not relay any more", refused);
     }
-    assert_eq!(self::connections(&lab), connections);
+    assert_eq!(sockets(&lab), held);
 }
 
 #[test]
@@ -102,6 +105,52 @@ fn sigterm_under_a_running_session_ends_in_time_with_0() {
 }
 
 #[test]
+fn reloads_under_load_hurt_nobody() {
+    let lab = Lab::start();
+    let mut alice = lab.submission("alice");
+    let mut bob = Session::open(lab.ports.undelayed).login("bob");
+    let mut sent = Vec::new();
+    for _ in 0..50 {
+        let marker = marker("load");
+        lab.gatepost.signal(Signal::HUP);
+        alice.send("alice@local.test", "friend@far.test", &marker).assert_ok();
+        bob.send("bob@local.test", "friend@far.test", &marker)
+            .assert_refused(550, "5.7.1", REFUSED);
+        sent.push(marker);
+    }
+    for marker in sent {
+        assert_eq!(lab.external.wait_for(&marker).sender, "alice@local.test");
+    }
+}
+
+#[test]
+fn sigterm_under_load_lets_mail_wait_and_loses_none() {
+    let mut lab = Lab::start();
+    let (refused, taken) = thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut alice = lab.submission("alice");
+            let mut taken = Vec::new();
+            loop {
+                let marker = marker("load");
+                let reply = alice.send("alice@local.test", "friend@far.test", &marker);
+                if !reply.is_ok() {
+                    return (reply, taken);
+                }
+                taken.push(marker);
+            }
+        });
+        until("mail flows", || (lab.external.with("load").len() > 5).then_some(()));
+        lab.gatepost.signal(Signal::TERM);
+        sender.join().expect("the sender gets replies")
+    });
+    assert_eq!(lab.gatepost.wait_for_end().code(), Some(0));
+    refused.assert_unanswered();
+    for marker in taken {
+        lab.external.wait_for(&marker);
+    }
+}
+
+#[test]
 fn sigterm_without_a_session_ends_at_once() {
     let mut lab = Lab::start();
     lab.gatepost.signal(Signal::TERM);
@@ -114,20 +163,10 @@ fn sigterm_without_a_session_ends_at_once() {
     );
 }
 
-/// gatepost's ends of the connections that Postfix holds, by inode.
-fn connections(lab: &Lab) -> BTreeSet<String> {
-    let port = format!(":{:04X}", lab.ports.policy_submission);
-    let socket = lab.gatepost.socket();
-    let column =
-        |line: &str, number: usize| line.split_whitespace().nth(number).unwrap_or("").to_owned();
-    // proc(5): sl local_address rem_address st ... inode is the tenth; 01 is ESTABLISHED.
-    let inet = read(Path::new("/proc/net/tcp"));
-    let inet =
-        inet.lines().filter(|line| column(line, 1).ends_with(&port) && column(line, 3) == "01");
-    // proc(5): Num RefCount Protocol Flags Type St Inode Path; 03 is connected.
-    let unix = read(Path::new("/proc/net/unix"));
-    let unix = unix
-        .lines()
-        .filter(|line| column(line, 5) == "03" && Path::new(&column(line, 7)) == socket);
-    inet.map(|line| column(line, 9)).chain(unix.map(|line| column(line, 6))).collect()
+/// The sockets that gatepost holds, by inode.
+fn sockets(lab: &Lab) -> BTreeSet<PathBuf> {
+    let descriptors = format!("/proc/{}/fd", lab.gatepost.pid());
+    let descriptors = fs::read_dir(descriptors).expect("gatepost runs").flatten();
+    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).collect()
 }

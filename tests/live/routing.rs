@@ -4,8 +4,16 @@
 use crate::lab::{Lab, marker};
 use crate::smtp::Session;
 
-const ROUTED: [&str; 3] =
-    ["victim%far.test@local.test", "far.test!victim@local.test", "\"victim@far.test\"@local.test"];
+/// Each is sent on to victim@far.test.
+const ROUTED: [&str; 7] = [
+    "victim%far.test@local.test",
+    "far.test!victim@local.test",
+    "\"victim@far.test\"@local.test",
+    "victim@far.test@local.test",
+    "far.test!victim",
+    "victim%far.test",
+    "\"victim@far.test\"",
+];
 
 #[test]
 fn a_routed_recipient_is_external_to_who_may_only_submit() {
@@ -48,15 +56,37 @@ fn the_mta_would_have_sent_it_out() {
 }
 
 #[test]
-fn a_subdomain_and_a_trailing_dot_change_nothing() {
+fn a_domain_that_only_resembles_a_local_one_is_external() {
     let lab = Lab::shared();
     let mut bob = lab.submission("bob");
-    for outside in ["friend@sub.local.test", "friend@local.test.far.test", "friend@xlocal.test"] {
-        let reply = bob.send("bob@local.test", outside, &marker("domain"));
+    let outside = [
+        "friend@sub.local.test",
+        "friend@local.test.far.test",
+        "friend@xlocal.test",
+        "friend@far.test.",
+    ];
+    for recipient in outside {
+        let reply = bob.send("bob@local.test", recipient, &marker("domain"));
         let said = reply.refusal(550, "5.7.1");
-        assert!(said.starts_with("bob has no relay right"), "{outside}: {reply}");
+        assert!(said.starts_with("bob has no relay right"), "{recipient}: {reply}");
     }
-    let marker = marker("case");
-    bob.send("bob@local.test", "alice@LOCAL.Test", &marker).assert_ok();
-    lab.local.wait_for(&marker);
+}
+
+#[test]
+fn a_local_recipient_is_local_in_every_spelling() {
+    let lab = Lab::shared();
+    let mut bob = lab.submission("bob");
+    let inside = [
+        "carol@LOCAL.Test",
+        "carol@local.test.",
+        "carol",
+        "\"carol\"@local.test",
+        "@far.test:carol@local.test",
+    ];
+    for recipient in inside {
+        let marker = marker("spelling");
+        let reply = bob.send("bob@local.test", recipient, &marker);
+        assert!(reply.is_ok(), "{recipient}: {reply}");
+        lab.local.wait_for(&marker);
+    }
 }

@@ -23,6 +23,25 @@ fn nobody_sends_as_somebody_else() {
 }
 
 #[test]
+fn no_spelling_of_a_foreign_address_passes_as_an_own_one() {
+    let lab = Lab::shared();
+    let mut alice = lab.submission("alice");
+    let foreign = [
+        "bob",
+        "bob%local.test",
+        "local.test!bob",
+        "bob@local.test.",
+        "\"bob\"@local.test",
+        "alice@local.test@far.test",
+    ];
+    for sender in foreign {
+        let reply = alice.send(sender, "friend@far.test", &marker("spelling"));
+        let said = reply.refusal(553, "5.7.1");
+        assert!(said.starts_with("alice may not send as "), "{sender}: {reply}");
+    }
+}
+
+#[test]
 fn an_own_address_is_own_in_any_case_of_its_letters() {
     let lab = Lab::shared();
     let marker = marker("case");
