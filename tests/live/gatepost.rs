@@ -3,11 +3,12 @@
 use crate::certificates;
 use crate::lab::{Ports, note_pid};
 use crate::postfix::SOCKET;
-use crate::process::Process;
+use crate::process::{DEADLINE, Process};
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 pub struct Gatepost {
     folder: PathBuf,
@@ -71,13 +72,14 @@ impl Gatepost {
     /// SIGKILL: no drain, no removed socket.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        self.wait_for_end();
+        self.wait_for_end(DEADLINE);
     }
 
-    pub fn wait_for_end(&mut self) -> ExitStatus {
+    #[track_caller]
+    pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
         let mut process = self.process.take().expect("gatepost runs");
         fs::remove_file(self.folder.join("pids/gatepost")).ok();
-        process.wait_for_end()
+        process.wait_for_end(limit)
     }
 
     fn running(&self) -> &Process {

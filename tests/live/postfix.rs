@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// gatepost's unix socket, relative to the queue folder, which is the chroot of smtpd.
 pub const SOCKET: &str = "private/gatepost";
@@ -73,9 +73,8 @@ impl Drop for Postfix {
 
 /// Postfix waits until main.cf is older than two seconds, lest it read one half written.
 fn age(file: &Path) {
-    let minute_ago = SystemTime::now() - Duration::from_secs(60);
     let file = fs::File::options().write(true).open(file).expect("an own file can be opened");
-    file.set_modified(minute_ago).expect("an own file takes a time");
+    file.set_modified(SystemTime::UNIX_EPOCH).expect("an own file takes a time");
 }
 
 /// deferred has folders of its own, by the first digit of the queue id.

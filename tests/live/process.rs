@@ -22,7 +22,9 @@ pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// `None` when the limit passes without a value.
+/// `None` when the limit passes without a value. The one clock and the one pause of the suite: a
+/// process, a socket and a file of others can only be waited for.
+#[allow(clippy::disallowed_methods)]
 pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
@@ -85,9 +87,11 @@ impl Process {
     }
 
     #[track_caller]
-    pub fn wait_for_end(&mut self) -> ExitStatus {
-        let name = self.name;
-        until(&format!("{name} ends"), || self.ended())
+    pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
+        let ended = within(limit, || self.ended());
+        ended.unwrap_or_else(|| {
+            panic!("{} does not end within {limit:?}:\n{}", self.name, self.written())
+        })
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {

@@ -4,7 +4,7 @@
 use crate::gatepost::{Gatepost, command};
 use crate::lab::{Folder, Lab, free_ports, marker};
 use crate::policy::{ask_inet, ask_unix};
-use crate::process::{Process, output, read};
+use crate::process::{DEADLINE, Process, output, read};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -96,7 +96,7 @@ fn failed_start(folder: &Folder, socket: &str) -> String {
     fs::write(own.join("people.toml"), "").expect("a file can be written");
     let mut process =
         Process::start("gatepost", &mut command(&own.join("gatepost.toml")), own.join("log"));
-    let status = process.wait_for_end();
+    let status = process.wait_for_end(DEADLINE);
     assert!(status.code().is_some_and(|code| code != 0), "{status}: {}", process.written());
     process.written()
 }
