@@ -1,0 +1,217 @@
+//! The laboratory: Postfix, Dovecot, two sinks and gatepost in one throw-away folder on free
+//! loopback ports. What was started ends with it, also when a test panics or is interrupted.
+
+use crate::certificates;
+use crate::dovecot::Dovecot;
+use crate::gatepost::Gatepost;
+use crate::postfix::Postfix;
+use crate::process::{DEADLINE, read, until, within};
+use crate::sink::{Protocol, Sink};
+use crate::smtp::Session;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+/// Fields drop in this order: who asks ends before who answers.
+pub struct Lab {
+    pub postfix: Postfix,
+    dovecot: Dovecot,
+    pub gatepost: Gatepost,
+    /// Next hop for local mail, by LMTP.
+    pub local: Sink,
+    /// Next hop for everything else, by SMTP.
+    pub external: Sink,
+    pub ports: Ports,
+    pub folder: Folder,
+}
+
+/// The SMTP services of the lab's Postfix and the listeners of its gatepost.
+pub struct Ports {
+    /// SMTP for the world, no SASL: asks `policy_internet`.
+    pub mx: u16,
+    /// Submission in a chroot: asks the unix socket.
+    pub submission: u16,
+    /// Submission where only an OK lets a mail out: asks `policy_granting`.
+    pub granting: u16,
+    /// Submission with the snippet for observing: asks `policy_observing`.
+    pub observing: u16,
+    /// Submission with smtpd_delay_reject=no and every list: asks `policy_submission`.
+    pub undelayed: u16,
+    pub policy_internet: u16,
+    pub policy_submission: u16,
+    pub policy_granting: u16,
+    pub policy_observing: u16,
+    pub http: u16,
+}
+
+impl Lab {
+    /// For tests that disturb gatepost.
+    pub fn start() -> Lab {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "the live suite needs root: Postfix starts as root"
+        );
+        let folder = Folder::make();
+        let ports = Ports::free();
+        certificates::make(&folder.path);
+        let (local, external) = (Sink::open(Protocol::Lmtp), Sink::open(Protocol::Smtp));
+        let postfix = Postfix::start(&folder.path, &ports, local.port(), external.port());
+        let dovecot = Dovecot::start(&folder.path);
+        let gatepost = Gatepost::start(&folder.path, &ports);
+        Lab { postfix, dovecot, gatepost, local, external, ports, folder }
+    }
+
+    /// One laboratory for all tests that only ask; it ends with the last of them.
+    pub fn shared() -> Arc<Lab> {
+        static SHARED: Mutex<Weak<Lab>> = Mutex::new(Weak::new());
+        // A test that failed to start the lab poisons the lock and leaves the Weak as it was.
+        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shared.upgrade().unwrap_or_else(|| {
+            let lab = Arc::new(Lab::start());
+            *shared = Arc::downgrade(&lab);
+            lab
+        })
+    }
+
+    /// A session of a user who has logged in at the submission service.
+    pub fn submission(&self, login: &str) -> Session {
+        Session::open(self.ports.submission).login(login)
+    }
+
+    /// Nothing with this text arrived, and nothing is on its way: the queue is empty.
+    #[track_caller]
+    pub fn assert_absent(&self, text: &str) {
+        self.settle();
+        for sink in [&self.local, &self.external] {
+            let arrived = sink.with(text);
+            assert!(arrived.is_empty(), "{text} arrived: {arrived:?}");
+        }
+    }
+
+    #[track_caller]
+    pub fn settle(&self) {
+        until("the queue of Postfix is empty", || self.postfix.queue_is_empty().then_some(()));
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for file in [&self.postfix.log, &self.dovecot.log, &self.gatepost.log()] {
+                let all = read(file);
+                let tail: Vec<&str> = all.lines().rev().take(40).collect();
+                eprintln!("--- the end of {}", file.display());
+                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            }
+        }
+    }
+}
+
+impl Ports {
+    fn free() -> Ports {
+        let [mx, submission, granting, observing, undelayed] = free_ports();
+        let [policy_internet, policy_submission, policy_granting, policy_observing, http] =
+            free_ports();
+        Ports {
+            mx,
+            submission,
+            granting,
+            observing,
+            undelayed,
+            policy_internet,
+            policy_submission,
+            policy_granting,
+            policy_observing,
+            http,
+        }
+    }
+}
+
+/// Free loopback ports, none given twice in this run. They lie below what Linux gives to outgoing
+/// connections (ip_local_port_range, from 32768), which could take one before its server does.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    const RANGE: Range<usize> = 16000..32000;
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    // Runs at the same time have different pids and begin apart.
+    let begin = std::process::id() as usize * 200;
+    [(); N].map(|()| {
+        loop {
+            let number = begin + TRIED.fetch_add(1, Ordering::SeqCst);
+            let port = (RANGE.start + number % RANGE.len()) as u16;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        }
+    })
+}
+
+/// The throw-away folder with its keeper: a shell that sleeps on a pipe, and if the test program
+/// vanishes (Ctrl-C, SIGKILL) ends the process groups noted in `pids/` and removes the folder.
+pub struct Folder {
+    pub path: PathBuf,
+    keeper: Child,
+}
+
+const KEEPER: &str = r#"
+read done && exit
+for file in pids/*; do kill -s KILL -- -$(head -n 1 "$file"); done
+cd / && rm -rf "$1"
+"#;
+
+impl Folder {
+    pub fn make() -> Folder {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::SeqCst);
+        let path = PathBuf::from(format!("/tmp/gatepost-live-{}-{number}", std::process::id()));
+        fs::remove_dir_all(&path).ok();
+        make_folder(&path);
+        make_folder(&path.join("pids"));
+        let keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&path)
+            .current_dir(&path)
+            // Not of our group: Ctrl-C must not reach it.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell starts");
+        Folder { path, keeper }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(mut pipe) = self.keeper.stdin.take() {
+            pipe.write_all(b"done\n").ok();
+        }
+        self.keeper.wait().ok();
+        // A daemon that was killed a moment ago may still have made a file in between.
+        within(DEADLINE, || fs::remove_dir_all(&self.path).ok());
+    }
+}
+
+/// A folder that everybody may traverse, as Postfix must.
+pub fn make_folder(path: &Path) {
+    fs::create_dir_all(path).expect("a folder can be made");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("an own folder takes a mode");
+}
+
+/// Tells the folder's keeper which group to end, by its leader.
+pub fn note_pid(folder: &Path, name: &str, pid: u32) {
+    fs::write(folder.join("pids").join(name), format!("{pid}\n")).expect("a pid can be noted");
+}
+
+/// A word that no other mail of this run has.
+pub fn marker(name: &str) -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("{name}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst))
+}

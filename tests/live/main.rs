@@ -1,0 +1,27 @@
+//! Live suite: gatepost beside a private Postfix with Dovecot SASL on loopback, judged by what an
+//! SMTP client is told and by what arrives. Needs root and the Debian packages `postfix`,
+//! `dovecot-core` and `openssl`; a missing one is a failure, never a skip.
+
+mod certificates;
+mod dovecot;
+mod gatepost;
+mod lab;
+mod policy;
+mod postfix;
+mod process;
+mod reply;
+mod sink;
+mod smtp;
+
+mod client_certificates;
+mod clients;
+mod granting;
+mod logins;
+mod observing;
+mod outage;
+mod reload;
+mod routing;
+mod senders;
+mod sessions;
+mod sockets;
+mod stages;

@@ -1,0 +1,90 @@
+//! Which envelope sender a login may use.
+
+use crate::lab::{Lab, marker};
+
+#[test]
+fn nobody_sends_as_somebody_else() {
+    let lab = Lab::shared();
+    let marker = marker("forged");
+    let mut alice = lab.submission("alice");
+    for recipient in ["bob@local.test", "friend@far.test"] {
+        alice.send("bob@local.test", recipient, &marker).assert_refused(
+            553,
+            "5.7.1",
+            "alice may not send as bob@local.test",
+        );
+    }
+    alice.send("ceo@far.test", "friend@far.test", &marker).assert_refused(
+        553,
+        "5.7.1",
+        "alice may not send as ceo@far.test",
+    );
+    lab.assert_absent(&marker);
+}
+
+#[test]
+fn no_spelling_of_a_foreign_address_passes_as_an_own_one() {
+    let lab = Lab::shared();
+    let mut alice = lab.submission("alice");
+    let foreign = [
+        "bob",
+        "bob%local.test",
+        "local.test!bob",
+        "bob@local.test.",
+        "\"bob\"@local.test",
+        "alice@local.test@far.test",
+    ];
+    for sender in foreign {
+        let reply = alice.send(sender, "friend@far.test", &marker("spelling"));
+        let said = reply.refusal(553, "5.7.1");
+        assert!(said.starts_with("alice may not send as "), "{sender}: {reply}");
+    }
+}
+
+#[test]
+fn an_own_address_is_own_in_any_case_of_its_letters() {
+    let lab = Lab::shared();
+    let marker = marker("case");
+    lab.submission("alice").send("Alice@LOCAL.test", "friend@far.test", &marker).assert_ok();
+    lab.external.wait_for(&marker);
+}
+
+#[test]
+fn the_null_sender_is_everybodys() {
+    let lab = Lab::shared();
+    let marker = marker("null");
+    lab.submission("alice").send("", "friend@far.test", &marker).assert_ok();
+    assert_eq!(lab.external.wait_for(&marker).sender, "");
+}
+
+#[test]
+fn the_null_sender_gives_no_relay_right() {
+    let lab = Lab::shared();
+    lab.submission("bob").send("", "friend@far.test", &marker("null")).assert_refused(
+        550,
+        "5.7.1",
+        "bob has no relay right: mail to far.test is not allowed",
+    );
+}
+
+#[test]
+fn a_granted_address_is_for_the_granted_alone() {
+    let lab = Lab::shared();
+    let marker = marker("press");
+    lab.submission("bob").send("press@local.test", "alice@local.test", &marker).assert_refused(
+        553,
+        "5.7.1",
+        "bob may not send as press@local.test",
+    );
+    lab.submission("alice").send("press@local.test", "friend@far.test", &marker).assert_ok();
+    assert_eq!(lab.external.wait_for(&marker).sender, "press@local.test");
+}
+
+#[test]
+fn a_stranger_is_not_asked_whose_address_it_is() {
+    let lab = Lab::shared();
+    let marker = marker("list");
+    let mut list = crate::smtp::Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
+    list.send("bob@local.test", "alice@local.test", &marker).assert_ok();
+    lab.local.wait_for(&marker);
+}

@@ -1,0 +1,189 @@
+//! The SMTP client of the suite (RFC 5321, RFC 4954, Postfix XCLIENT_README): one command, one
+//! reply, over TCP or through `openssl s_client` with a certificate.
+
+use crate::process::{DEADLINE, program};
+use crate::reply::Reply;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+pub struct Session {
+    lines: Receiver<String>,
+    out: Box<dyn Write + Send>,
+    end: End,
+}
+
+enum End {
+    Plain(TcpStream),
+    Tls(Child),
+}
+
+impl Session {
+    /// Connects and greets.
+    pub fn open(port: u16) -> Session {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("Postfix listens");
+        stream.set_nodelay(true).expect("a socket takes options");
+        let double = || stream.try_clone().expect("a socket can be doubled");
+        let mut session =
+            Session { lines: lines_of(double()), out: Box::new(double()), end: End::Plain(stream) };
+        let banner = session.reply();
+        assert_eq!(banner.code, 220, "the banner: {banner}");
+        session.ehlo();
+        session
+    }
+
+    /// STARTTLS with the client certificate in `folder`, if one is named, then greets again.
+    pub fn open_tls(port: u16, folder: &Path, certificate: Option<&str>) -> Session {
+        let mut command = Command::new(program("openssl", "openssl"));
+        // -quiet also keeps lines that start with R or Q from being commands of s_client.
+        command.args(["s_client", "-starttls", "smtp", "-quiet", "-verify_return_error"]);
+        command.arg("-connect").arg(format!("127.0.0.1:{port}"));
+        command.arg("-CAfile").arg(folder.join("ca.pem"));
+        if let Some(name) = certificate {
+            command.arg("-cert").arg(folder.join(format!("{name}.pem")));
+            command.arg("-key").arg(folder.join(format!("{name}.key")));
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl starts");
+        let lines = lines_of(child.stdout.take().expect("a pipe was asked for"));
+        let out = Box::new(child.stdin.take().expect("a pipe was asked for"));
+        let mut session = Session { lines, out, end: End::Tls(child) };
+        session.ehlo();
+        session
+    }
+
+    /// Connects as another client, by Postfix's XCLIENT, e.g. `ADDR=192.0.2.5 NAME=a.example`.
+    pub fn open_as(port: u16, attributes: &str) -> Session {
+        let mut session = Session::open(port);
+        session.xclient(attributes);
+        session
+    }
+
+    pub fn ehlo(&mut self) -> Reply {
+        let reply = self.command("EHLO client.example.net");
+        reply.assert_ok();
+        reply
+    }
+
+    /// Postfix starts the session over, so this greets again.
+    pub fn xclient(&mut self, attributes: &str) {
+        let reply = self.command(&format!("XCLIENT {attributes}"));
+        assert_eq!(reply.code, 220, "XCLIENT: {reply}");
+        self.ehlo();
+    }
+
+    /// AUTH PLAIN (RFC 4616) with the password every login of the lab has.
+    pub fn login(mut self, login: &str) -> Session {
+        let secret = base64(format!("\0{login}\0{}", crate::dovecot::password(login)).as_bytes());
+        let reply = self.command(&format!("AUTH PLAIN {secret}"));
+        assert_eq!((reply.code, reply.enhanced.as_str()), (235, "2.7.0"), "AUTH: {reply}");
+        self
+    }
+
+    pub fn mail(&mut self, sender: &str) -> Reply {
+        self.command(&format!("MAIL FROM:<{sender}>"))
+    }
+
+    pub fn rcpt(&mut self, recipient: &str) -> Reply {
+        self.command(&format!("RCPT TO:<{recipient}>"))
+    }
+
+    /// DATA with a message that carries the marker; the reply to DATA itself if that is no 354.
+    pub fn data(&mut self, marker: &str) -> Reply {
+        let go_on = self.command("DATA");
+        if go_on.code != 354 {
+            return go_on;
+        }
+        self.command(&format!("Subject: {marker}\r\n\r\nThe body of {marker}.\r\n."))
+    }
+
+    /// One whole message; the first refusal, or the reply to the message. Ends with RSET.
+    pub fn send(&mut self, sender: &str, recipient: &str, marker: &str) -> Reply {
+        let mut reply = self.mail(sender);
+        if reply.is_ok() {
+            reply = self.rcpt(recipient);
+        }
+        if reply.is_ok() {
+            reply = self.data(marker);
+        }
+        self.rset().assert_ok();
+        reply
+    }
+
+    pub fn rset(&mut self) -> Reply {
+        self.command("RSET")
+    }
+
+    pub fn quit(mut self) {
+        let reply = self.command("QUIT");
+        assert_eq!(reply.code, 221, "QUIT: {reply}");
+    }
+
+    pub fn command(&mut self, line: &str) -> Reply {
+        self.out.write_all(format!("{line}\r\n").as_bytes()).expect("the session takes a command");
+        self.out.flush().expect("the session takes a command");
+        self.reply()
+    }
+
+    fn reply(&mut self) -> Reply {
+        let mut raw = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|error| panic!("no reply: {error}; so far {raw:?}"));
+            let more = line.as_bytes().get(3) == Some(&b'-');
+            raw.push(line);
+            if !more {
+                return Reply::parse(&raw);
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        match &mut self.end {
+            End::Plain(stream) => {
+                stream.shutdown(Shutdown::Both).ok();
+            }
+            End::Tls(child) => {
+                child.kill().ok();
+                child.wait().ok();
+            }
+        }
+    }
+}
+
+/// Lines as they come, without their ends, so that a wait for one can have a deadline.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (give, take) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if give.send(line.trim_end_matches('\r').to_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    take
+}
+
+/// RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let sextet = (bits >> (18 - 6 * place)) & 63;
+            text.push(if place > three.len() { '=' } else { ALPHABET[sextet as usize] as char });
+        }
+    }
+    text
+}
