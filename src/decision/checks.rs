@@ -50,7 +50,7 @@ impl<'a> Judging<'a> {
         match &known.account {
             None => self.not_asked(
                 Check::Standing,
-                if known.login.is_some() { Because::NoDirectory } else { Because::NoLogin },
+                if self.case.login().is_some() { Because::NoDirectory } else { Because::NoLogin },
             ),
             Some(Lookup::Found(holder)) => {
                 let state = holder.account.state;
@@ -100,7 +100,7 @@ impl<'a> Judging<'a> {
             return Ok(());
         }
         let found = self.of_grants(Right::Submit, false);
-        if self.case.known.login.is_none() && found == Finding::Silent {
+        if self.case.login().is_none() && found == Finding::Silent {
             return self.check_trusted();
         }
         let settled = self.settle(Check::Submit, rules.submit, found, Because::Right(found));
@@ -133,7 +133,7 @@ impl<'a> Judging<'a> {
         let of = |login: &Login, lookup: &Lookup| {
             resolve(right, Subject { login, lookup }, &rules.grants, with_observed)
         };
-        let login = known.login.as_ref().map_or(Finding::Silent, |login| {
+        let login = self.case.login().map_or(Finding::Silent, |login| {
             let everybody = match rules.authenticated {
                 Some(_) => Finding::Allowed(Source::Authenticated),
                 None => Finding::Silent,
@@ -151,7 +151,7 @@ impl<'a> Judging<'a> {
 
     fn check_sender(&mut self) -> Result<(), Reason> {
         let Case { facts, known, rules, .. } = self.case;
-        let Some(login) = &known.login else {
+        let Some(login) = self.case.login() else {
             self.not_asked(Check::Sender, Because::NoLogin);
             return Ok(());
         };
@@ -290,7 +290,7 @@ impl<'a> Judging<'a> {
 
     fn objection(&self, check: Check, found: Finding) -> Option<Reason> {
         let by_name =
-            self.case.known.login.is_some() || matches!(found.source(), Some(Source::Grant(_)));
+            self.case.login().is_some() || matches!(found.source(), Some(Source::Grant(_)));
         Some(match found {
             Finding::Allowed(_) => return None,
             Finding::MaybeAllowed(_) | Finding::MaybeDenied(_) => Reason::DirectorySilent,

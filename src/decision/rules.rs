@@ -231,8 +231,8 @@ impl Rules {
 /// What was looked up for one question. `None`: not asked, since nothing needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The login after rewriting.
-    pub login: Option<Login>,
+    /// The login to look up, where a rewriting matched.
+    pub rewritten: Option<Login>,
     pub account: Option<Lookup>,
     /// Index into [`Rules::gateways`].
     pub gateway: Option<usize>,
