@@ -12,6 +12,8 @@ use crate::rights::{
 /// One run through the checks.
 pub(super) struct Judging<'a> {
     case: Case<'a>,
+    /// Of the recipient's domain; `None` without a recipient.
+    class: Option<DomainClass>,
     pub(super) trail: Trail,
     /// The relay right was allowed in so many words.
     granted: bool,
@@ -21,7 +23,9 @@ pub(super) struct Judging<'a> {
 
 impl<'a> Judging<'a> {
     pub(super) fn new(case: Case<'a>) -> Self {
-        Self { case, trail: Trail::new(), granted: false, by_failure: false }
+        let recipient = case.facts.envelope.recipient.as_ref();
+        let class = recipient.map(|recipient| case.rules.domains.class_of(recipient).0);
+        Self { case, class, trail: Trail::new(), granted: false, by_failure: false }
     }
 
     pub(super) fn run(&mut self) -> Result<(), Reason> {
@@ -104,7 +108,9 @@ impl<'a> Judging<'a> {
             return self.check_trusted();
         }
         let settled = self.settle(Check::Submit, rules.submit, found, Because::Right(found));
-        self.note_observed(Check::Submit, found, self.of_grants(Right::Submit, true));
+        if rules.has_observed_grants() {
+            self.note_observed(Check::Submit, found, self.of_grants(Right::Submit, true));
+        }
         settled
     }
 
@@ -189,10 +195,11 @@ impl<'a> Judging<'a> {
             return Ok(());
         };
         let Some(lookup) = &known.recipient else {
-            let class = rules.domains.class_of(recipient).0;
-            let because = match class {
-                DomainClass::Local if recipient.domain().is_some() => Because::ModeOff,
-                _ => Because::Class(class),
+            let because = match self.class {
+                Some(class) if class != DomainClass::Local || recipient.domain().is_none() => {
+                    Because::Class(class)
+                }
+                _ => Because::ModeOff,
             };
             self.not_asked(Check::Recipient, because);
             return Ok(());
@@ -245,8 +252,7 @@ impl<'a> Judging<'a> {
             self.not_asked(Check::Relay, Because::RightsNotJudged);
             return Ok(());
         }
-        let (class, _) = rules.domains.class_of(recipient);
-        if class != DomainClass::External {
+        if let Some(class) = self.class.filter(|class| *class != DomainClass::External) {
             self.pass(Check::Relay, Because::Class(class));
             return Ok(());
         }
@@ -256,7 +262,10 @@ impl<'a> Judging<'a> {
         let because = Because::Relay { client, login, routed: recipient.is_routed() };
         let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
         self.granted = matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
-        self.note_observed(Check::Relay, found, client.or(self.of_grants(Right::Relay, true)));
+        if rules.has_observed_grants() {
+            let with_observed = client.or(self.of_grants(Right::Relay, true));
+            self.note_observed(Check::Relay, found, with_observed);
+        }
         settled
     }
 

@@ -216,6 +216,10 @@ impl Rules {
         })
     }
 
+    pub(super) fn has_observed_grants(&self) -> bool {
+        self.grants.iter().any(|grant| grant.mode == Mode::Observe)
+    }
+
     /// The mode in which `reason` is held against a login's standing.
     pub(super) fn standing_mode(&self, reason: Reason) -> Mode {
         match reason {

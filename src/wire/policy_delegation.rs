@@ -219,10 +219,20 @@ fn place(name: &[u8]) -> Option<usize> {
 impl<'a> Attributes<'a> {
     fn scan(request: &'a [u8]) -> Result<Self, Fault> {
         let mut attributes = Self::default();
-        let (mut start, mut count) = (0, 0);
-        for end in memchr::memchr_iter(b'\n', request) {
-            let line = &request[start..end];
-            start = end + 1;
+        let (mut start, mut equals, mut count) = (0, None, 0);
+        // One pass over the bytes: the first '=' of a line ends its name, LF its value. The stretches
+        // between them are so short that a loop is quicker than a search by vectors.
+        for (at, byte) in request.iter().enumerate() {
+            match byte {
+                b'\n' => {}
+                b'=' if equals.is_none() => {
+                    equals = Some(at);
+                    continue;
+                }
+                _ => continue,
+            }
+            let (line, line_equals) = (start..at, equals.take());
+            start = at + 1;
             if line.is_empty() {
                 break;
             }
@@ -233,17 +243,16 @@ impl<'a> Attributes<'a> {
             if count > ATTRIBUTE_LIMIT {
                 return Err(Fault::TooManyAttributes);
             }
-            if line.ends_with(b"\r") {
+            if request[at - 1] == b'\r' {
                 return Err(Fault::CarriageReturn);
             }
-            // Names are short: a loop is quicker than a search by vectors.
-            let equals = line.iter().position(|b| *b == b'=').ok_or(Fault::NoEqualsSign)?;
-            if let Some(place) = place(&line[..equals]) {
+            let equals = line_equals.ok_or(Fault::NoEqualsSign)?;
+            if let Some(place) = place(&request[line.start..equals]) {
                 let value = &mut attributes.values[place];
                 if value.is_some() {
                     return Err(Fault::Repeated(NAMES[place]));
                 }
-                *value = Some(&line[equals + 1..]);
+                *value = Some(&request[equals + 1..at]);
             }
         }
         Ok(attributes)
@@ -359,7 +368,10 @@ fn decode_xtext(text: &[u8]) -> Vec<u8> {
 }
 
 fn lossy(text: &[u8]) -> CompactString {
-    CompactString::from_utf8_lossy(text)
+    match std::str::from_utf8(text) {
+        Ok(text) => CompactString::new(text),
+        Err(_) => CompactString::from_utf8_lossy(text),
+    }
 }
 
 #[cfg(test)]
