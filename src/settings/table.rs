@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::settings::written::{pick, quoted, written};
+use crate::settings::written::{pick, quoted};
 use crate::settings::{Reader, Setting, kind, listed, one_of, suggest};
 
 /// A table of the document, or one that is absent and has only defaults.
