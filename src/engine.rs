@@ -9,14 +9,17 @@ use crate::decision::{
     Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Rules, Story, decide,
     judge,
 };
-use crate::directory::{Answer, Directory};
-use crate::mail::{AccountKey, Facts, Login, Stage, Timestamp};
+use crate::directory::{Answer, Author, Directory};
+use crate::mail::{AccountKey, Address, Facts, Login, Stage, Timestamp};
 use crate::record::Change;
-use crate::rights::{DomainClass, Finding, Lookup, Mode, RecipientLookup, Source, Who};
+use crate::rights::{
+    DomainClass, Finding, Lookup, Mode, RecipientLookup, Restriction, Source, Who,
+};
 use crate::store::{Store, StoreFault};
 
-/// One lookup, whatever the directory does meanwhile. Sendmail waits 10 s for a milter, Postfix
-/// 100 s for a policy service; a question makes at most three lookups one after the other.
+/// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
+/// its recipient, and up to three more behind a gateway or with an extension; Sendmail waits 10 s
+/// for a milter, Postfix 100 s for a policy service.
 const LOOKUP_BUDGET: Duration = Duration::from_secs(2);
 
 /// Answers questions by the rules of the moment.
@@ -122,14 +125,16 @@ impl Engine {
         if matches!(facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
             return known;
         }
-        known.gateway = rules.gateway(facts);
         if let Some(login) = &facts.login {
             known.rewritten = rules.rewrite(login);
         }
-        let Some(directory) = self.directory.as_deref() else { return known };
-        if let Some(login) = known.rewritten.as_ref().or(facts.login.as_ref()) {
+        let login = known.rewritten.as_ref().or(facts.login.as_ref());
+        let directory = self.directory.as_deref();
+        if let (Some(login), Some(directory)) = (login, directory) {
             known.account = Some(account(directory, login, rules).await);
         }
+        known.gateway = rules.gateway(facts, login, known.account.as_ref());
+        let Some(directory) = directory else { return known };
         known.author = author(directory, facts, rules, known.gateway).await;
         known.recipient = recipient(directory, facts, rules, &known).await;
         known
@@ -186,20 +191,55 @@ async fn recipient(
     if wanted == Mode::Off || !is_ours {
         return None;
     }
-    let author = match (&known.author, &known.account) {
-        (Some(author), _) => author.account.account(),
-        (None, Some(lookup)) => lookup.account(),
-        (None, None) => None,
-    };
-    let author = author.map(|account| &account.key);
-    let silent = RecipientLookup::Unavailable;
-    let found = within_budget(directory.recipient(recipient, author), silent.clone()).await;
-    let plain = recipient.without_extension(&rules.domains.recipient_delimiter);
-    match (found, plain) {
-        (RecipientLookup::NotFound, Some(plain)) => {
-            Some(within_budget(directory.recipient(&plain, author), silent).await)
+    let wanted = Wanted { directory, recipient, delimiters: &rules.domains.recipient_delimiter };
+    let found = match &known.account {
+        None => {
+            wanted.by(if facts.login.is_some() { Author::Stranger } else { Author::Nobody }).await
         }
-        (found, _) => Some(found),
+        Some(Lookup::Found(holder)) => wanted.by(Author::Account(&holder.account.key)).await,
+        Some(Lookup::NotFound) => wanted.by(Author::Stranger).await,
+        Some(Lookup::Ambiguous | Lookup::Unavailable) => blurred(wanted.by(Author::Stranger).await),
+    };
+    // Behind a gateway the sender's owner may be on a list of those who may not write; that it is
+    // on a list of those who may proves nothing.
+    Some(match known.author.as_ref().map(|author| &author.account) {
+        None | Some(Lookup::NotFound) => found,
+        Some(Lookup::Ambiguous | Lookup::Unavailable) => blurred(found),
+        Some(Lookup::Found(holder)) => {
+            match wanted.by(Author::Account(&holder.account.key)).await {
+                denied @ RecipientLookup::Found(Restriction::Denied) => denied,
+                _ => found,
+            }
+        }
+    })
+}
+
+/// A recipient to be asked about, with its extension and without.
+struct Wanted<'a> {
+    directory: &'a dyn Directory,
+    recipient: &'a Address,
+    delimiters: &'a str,
+}
+
+impl Wanted<'_> {
+    async fn by(&self, author: Author<'_>) -> RecipientLookup {
+        let silent = RecipientLookup::Unavailable;
+        let asked = self.directory.recipient(self.recipient, author);
+        let found = within_budget(asked, silent.clone()).await;
+        match (&found, self.recipient.without_extension(self.delimiters)) {
+            (RecipientLookup::NotFound, Some(plain)) => {
+                within_budget(self.directory.recipient(&plain, author), silent).await
+            }
+            _ => found,
+        }
+    }
+}
+
+/// The recipient exists, but nobody can say whether this author may write to it.
+fn blurred(found: RecipientLookup) -> RecipientLookup {
+    match found {
+        RecipientLookup::Found(_) => RecipientLookup::Found(Restriction::Unknown),
+        other => other,
     }
 }
 

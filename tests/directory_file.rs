@@ -6,7 +6,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::{Folder, Rows};
-use gatepost::directory::{Answer, Directory, FileDirectory};
+use gatepost::directory::{Answer, Author, Directory, FileDirectory};
 use gatepost::mail::{AccountKey, Address, Login};
 use gatepost::rights::{AccountState, Groups, Lookup, Membership, RecipientLookup, Restriction};
 
@@ -61,8 +61,9 @@ impl File {
 
     fn recipient(&self, recipient: &str, author: &str) -> String {
         let recipient = Address::from_internal(recipient.as_bytes());
-        let author = (!author.is_empty()).then(|| AccountKey::object("file", author));
-        match now(self.directory.recipient(&recipient, author.as_ref())) {
+        let key = AccountKey::object("file", author);
+        let author = if author.is_empty() { Author::Nobody } else { Author::Account(&key) };
+        match now(self.directory.recipient(&recipient, author)) {
             RecipientLookup::Found(Restriction::Open) => "open".into(),
             RecipientLookup::Found(restriction) => format!("{restriction:?}"),
             RecipientLookup::NotFound => "not found".into(),

@@ -27,13 +27,21 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
     let (relay, relay_mode, authenticated, has_relay) = read_relay(reader, root);
     let grants = read_grants(reader, root, &mut groups);
     let sender = read_sender(reader, root, &mut groups);
-    let mut submit = root.table(reader, "submit");
-    let submit_mode = submit.choice(reader, "mode", "enforce", &GRANT_MODES);
-    submit.finish(reader);
+    let mut submit_table = root.table(reader, "submit");
+    let submit_mode = submit_table.choice(reader, "mode", "enforce", &GRANT_MODES);
+    submit_table.finish(reader);
+    // Grants that only observe make nobody's rights judged: their absence would not.
+    let has_directory = !root.is_absent("directory");
+    let only_observed =
+        !has_relay && !has_directory && grants.iter().all(|grant| grant.mode == Mode::Observe);
+    let (submit, relay_mode) = match only_observed {
+        true => (submit_mode.min(Mode::Observe), relay_mode.min(Mode::Observe)),
+        false => (submit_mode, relay_mode),
+    };
     Rules {
         file: file.into(),
         judges_rights: has_relay || !grants.is_empty(),
-        submit: submit_mode,
+        submit,
         standing: read_standing(reader, root),
         recipient: read_recipient(reader, root),
         gateways: read_gateways(reader, root),

@@ -75,11 +75,23 @@ impl<'a> Judging<'a> {
                 _ => self.not_asked(Check::Standing, Because::DirectorySilent),
             },
         }
-        if let Some(Lookup::Found(holder)) = known.author.as_ref().map(|author| &author.account) {
-            let state = holder.account.state;
-            self.stands(state, Because::AuthorState(state))?;
+        match known.author.as_ref().map(|author| &author.account) {
+            // A disabled object may be a shared mailbox, whose address others may send as.
+            Some(Lookup::Found(holder)) if holder.account.state != AccountState::Disabled => {
+                let state = holder.account.state;
+                self.stands(state, Because::AuthorState(state))
+            }
+            Some(Lookup::Ambiguous) => self.object(
+                Check::Standing,
+                Mode::Enforce,
+                Reason::LoginAmbiguous,
+                Because::AmbiguousInDirectory,
+            ),
+            Some(Lookup::Unavailable) if rules.standing.strictest() == Mode::Enforce => {
+                self.unanswered(Check::Standing, Because::DirectorySilent)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn stands(&mut self, state: AccountState, because: Because) -> Result<(), Reason> {
@@ -105,6 +117,10 @@ impl<'a> Judging<'a> {
         }
         let found = self.of_grants(Right::Submit, false);
         if self.case.login().is_none() && found == Finding::Silent {
+            if let denied @ Finding::Denied(_) = self.of_grants(Right::Submit, true) {
+                let outcome = Outcome::WouldObject(Reason::SubmitDenied);
+                self.step(Check::Submit, outcome, Because::Right(denied));
+            }
             return self.check_trusted();
         }
         let settled = self.settle(Check::Submit, rules.submit, found, Because::Right(found));
@@ -136,7 +152,7 @@ impl<'a> Judging<'a> {
     /// away.
     fn of_grants(&self, right: Right, with_observed: bool) -> Finding {
         let Case { known, rules, .. } = self.case;
-        let of = |login: &Login, lookup: &Lookup| {
+        let of = |login: &Login, lookup: Option<&Lookup>| {
             resolve(right, Subject { login, lookup }, &rules.grants, with_observed)
         };
         let login = self.case.login().map_or(Finding::Silent, |login| {
@@ -144,12 +160,11 @@ impl<'a> Judging<'a> {
                 Some(_) => Finding::Allowed(Source::Authenticated),
                 None => Finding::Silent,
             };
-            everybody.or(of(login, known.account.as_ref().unwrap_or(&Lookup::NotFound)))
+            everybody.or(of(login, known.account.as_ref()))
         });
-        let author = known
-            .author
-            .as_ref()
-            .map_or(Finding::Silent, |author| of(&author.login, &author.account).denials_only());
+        let author = known.author.as_ref().map_or(Finding::Silent, |author| {
+            of(&author.login, Some(&author.account)).denials_only()
+        });
         login.or(author)
     }
 
@@ -177,7 +192,7 @@ impl<'a> Judging<'a> {
             return Ok(());
         }
         let found = own_sender(
-            Subject { login, lookup },
+            Subject { login, lookup: Some(lookup) },
             &facts.envelope.sender,
             &rules.sender.grants,
             &rules.domains.recipient_delimiter,
@@ -212,7 +227,14 @@ impl<'a> Judging<'a> {
                 Reason::RecipientUnknown,
                 Because::RecipientNotFound,
             ),
-            RecipientLookup::Unavailable => match rules.recipient.existence.max(restrictions) {
+            // Perhaps the recipient has a list of those who may not write.
+            RecipientLookup::Unavailable if restrictions == Mode::Enforce => self.object(
+                Check::Recipient,
+                restrictions,
+                Reason::DirectorySilent,
+                Because::DirectorySilent,
+            ),
+            RecipientLookup::Unavailable => match rules.recipient.existence {
                 Mode::Enforce => self.unanswered(Check::Recipient, Because::DirectorySilent),
                 _ => {
                     self.not_asked(Check::Recipient, Because::DirectorySilent);
@@ -229,9 +251,6 @@ impl<'a> Judging<'a> {
                     Restriction::AuthenticatedOnly => Reason::RecipientAuthenticatedOnly,
                     Restriction::NotOnList => Reason::RecipientRestricted,
                     Restriction::Denied => Reason::RecipientDenied,
-                    Restriction::Unknown if restrictions == Mode::Enforce => {
-                        return self.unanswered(Check::Recipient, because);
-                    }
                     Restriction::Unknown => Reason::DirectorySilent,
                 };
                 self.object(Check::Recipient, restrictions, reason, because)
@@ -261,7 +280,8 @@ impl<'a> Judging<'a> {
         let found = client.or(login);
         let because = Because::Relay { client, login, routed: recipient.is_routed() };
         let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
-        self.granted = matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
+        self.granted = rules.relay_mode == Mode::Enforce
+            && matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
         if rules.has_observed_grants() {
             let with_observed = client.or(self.of_grants(Right::Relay, true));
             self.note_observed(Check::Relay, found, with_observed);

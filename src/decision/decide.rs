@@ -107,16 +107,18 @@ impl<'a> Case<'a> {
     fn charge(&self) -> Charge {
         let envelope = &self.facts.envelope;
         let at_rcpt = self.facts.stage == Stage::Rcpt;
-        let recipient = envelope.recipient.as_ref().filter(|_| at_rcpt);
-        let message = fingerprint(&[
-            b"charge",
-            self.listener.mta.as_bytes(),
-            envelope.instance.as_bytes(),
-            envelope.queue_id.as_bytes(),
-            recipient.map_or(&[], Address::as_bytes),
-        ]);
-        let recipients = if at_rcpt { 1 } else { envelope.recipient_count.max(1) };
-        Charge { message, recipients }
+        let (mta, instance) = (self.listener.mta.as_bytes(), envelope.instance.as_bytes());
+        if at_rcpt {
+            // The queue id comes only with the second recipient.
+            let recipient = envelope.recipient.as_ref().map_or(&[][..], Address::as_bytes);
+            return Charge {
+                message: fingerprint(&[b"charge", mta, instance]),
+                recipient: Some(fingerprint(&[b"charge", mta, instance, recipient])),
+                recipients: 1,
+            };
+        }
+        let message = fingerprint(&[b"charge", mta, instance, envelope.queue_id.as_bytes()]);
+        Charge { message, recipient: None, recipients: envelope.recipient_count.max(1) }
     }
 
     fn fill(&self, reason: Reason, id: DecisionId) -> SmtpReply {

@@ -204,11 +204,19 @@ impl Rules {
         })
     }
 
-    /// The gateway this question came through. One named by network speaks only for mail without a
-    /// login of its own.
-    pub fn gateway(&self, facts: &Facts) -> Option<usize> {
+    /// The gateway this question came through: by its login in any spelling, or by its network, which
+    /// speaks only for mail without a login of its own.
+    pub fn gateway(
+        &self,
+        facts: &Facts,
+        login: Option<&Login>,
+        account: Option<&Lookup>,
+    ) -> Option<usize> {
+        let account = account.and_then(Lookup::account);
         self.gateways.iter().position(|gateway| match &gateway.who {
-            GatewayMatch::Login(login) => facts.login.as_ref() == Some(login),
+            GatewayMatch::Login(own) => {
+                login == Some(own) || account.is_some_and(|account| account.answers_to(own))
+            }
             GatewayMatch::Net(net) => {
                 facts.login.is_none()
                     && facts.client.address.is_some_and(|address| net.contains(&address))

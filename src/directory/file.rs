@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 mod read;
 
-use crate::directory::{Answer, Directory};
+use crate::directory::{Answer, Author, Directory};
 use crate::mail::{AccountKey, Address, Login, LoginForm};
 use crate::rights::{
     Account, Groups, Holder, Lookup, Membership, Memberships, RecipientLookup, Restriction,
@@ -67,7 +67,7 @@ impl Directory for FileDirectory {
     fn recipient<'a>(
         &'a self,
         recipient: &'a Address,
-        author: Option<&'a AccountKey>,
+        author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
         Answer::Now(self.content.load().recipient(recipient, author))
     }
@@ -165,7 +165,11 @@ impl Content {
             LoginForm::Domain { domain, user } if self.netbios.contains(domain) => Some(user),
             _ => None,
         };
-        for &index in user.and_then(|user| self.logins.get(user)).into_iter().flatten() {
+        let by_user = user.and_then(|user| self.logins.get(user));
+        let address = login.as_idn_address().map(|address| address.folded());
+        let address = address.as_deref().and_then(|address| std::str::from_utf8(address).ok());
+        let by_address = address.and_then(|address| self.logins.get(address));
+        for &index in by_user.into_iter().chain(by_address).flatten() {
             if !found.contains(&index) {
                 found.push(index);
             }
@@ -173,11 +177,15 @@ impl Content {
         found
     }
 
-    fn recipient(&self, recipient: &Address, author: Option<&AccountKey>) -> RecipientLookup {
+    fn recipient(&self, recipient: &Address, author: Author<'_>) -> RecipientLookup {
         let Some(delivery) = self.recipients.get(&*recipient.folded()) else {
             return RecipientLookup::NotFound;
         };
-        let author = author.and_then(|key| self.by_key.get(key)).copied();
+        let has_login = author != Author::Nobody;
+        let author = match author {
+            Author::Account(key) => self.by_key.get(key).copied(),
+            Author::Nobody | Author::Stranger => None,
+        };
         let named = |parties: &[Party]| {
             parties.iter().any(|party| match (party, author) {
                 (Party::Account(account), Some(author)) => *account == author,
@@ -187,7 +195,7 @@ impl Content {
         };
         RecipientLookup::Found(if named(&delivery.reject_from) {
             Restriction::Denied
-        } else if delivery.authenticated_only && author.is_none() {
+        } else if delivery.authenticated_only && !has_login {
             Restriction::AuthenticatedOnly
         } else if delivery.accept_from.is_empty() {
             Restriction::Open

@@ -18,6 +18,16 @@ pub enum Answer<'a, T> {
     Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
+/// Who writes to a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author<'a> {
+    /// Did not log in.
+    Nobody,
+    /// Logged in, and the directory does not know the login.
+    Stranger,
+    Account(&'a AccountKey),
+}
+
 /// A directory. Every method gives an answer within the directory's own budget; whoever cannot says
 /// `Unavailable` or `Unknown`.
 pub trait Directory: Send + Sync {
@@ -25,12 +35,11 @@ pub trait Directory: Send + Sync {
     /// included.
     fn lookup<'a>(&'a self, login: &'a Login, groups: &'a Groups) -> Answer<'a, Lookup>;
 
-    /// Whether a recipient of a local domain exists, and whether `author` may write to it. `author`
-    /// is `None` for mail without a login.
+    /// Whether a recipient of a local domain exists, and whether `author` may write to it.
     fn recipient<'a>(
         &'a self,
         recipient: &'a Address,
-        author: Option<&'a AccountKey>,
+        author: Author<'a>,
     ) -> Answer<'a, RecipientLookup>;
 
     /// How the account came to be in the group: names from the account to the group, both included.

@@ -7,6 +7,8 @@ use crate::mail::Timestamp;
 pub struct Charge {
     /// Hash of MTA, instance and queue id; never of the node, so that two nodes agree.
     pub message: u64,
+    /// Where a message is charged recipient by recipient: hash of this one with its message.
+    pub recipient: Option<u64>,
     pub recipients: u32,
 }
 
@@ -17,23 +19,53 @@ pub struct Usage {
     pub recipients: u64,
     /// `None`: nothing was charged yet.
     pub last: Option<Timestamp>,
-    charged: [Option<u64>; REMEMBERED],
-    next: usize,
+    charged: Remembered<MESSAGES>,
+    charged_recipients: Remembered<RECIPIENTS>,
 }
 
 /// Postfix repeats a request after a broken connection (smtpd_policy_service_try_limit 2), and one
 /// smtpd has one message under way; 16 leave room for as many parallel sessions of one account.
-const REMEMBERED: usize = 16;
+const MESSAGES: usize = 16;
 
-impl Usage {
-    /// Adds the charge; `false` when this message was charged before, and nothing changed.
-    pub fn charge(&mut self, charge: Charge, at: Timestamp) -> bool {
-        if self.charged.contains(&Some(charge.message)) {
+/// A repeated RCPT follows its first within seconds.
+const RECIPIENTS: usize = 64;
+
+/// The last `N` keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Remembered<const N: usize> {
+    keys: [Option<u64>; N],
+    next: usize,
+}
+
+impl<const N: usize> Default for Remembered<N> {
+    fn default() -> Self {
+        Self { keys: [None; N], next: 0 }
+    }
+}
+
+impl<const N: usize> Remembered<N> {
+    /// `false` when the key was there already.
+    fn insert(&mut self, key: u64) -> bool {
+        if self.keys.contains(&Some(key)) {
             return false;
         }
-        self.charged[self.next] = Some(charge.message);
-        self.next = (self.next + 1) % REMEMBERED;
-        self.messages += 1;
+        self.keys[self.next] = Some(key);
+        self.next = (self.next + 1) % N;
+        true
+    }
+}
+
+impl Usage {
+    /// Adds the charge; `false` when it was made before, and nothing changed.
+    pub fn charge(&mut self, charge: Charge, at: Timestamp) -> bool {
+        if charge.recipient.is_some_and(|key| !self.charged_recipients.insert(key)) {
+            return false;
+        }
+        let is_new = self.charged.insert(charge.message);
+        if !is_new && charge.recipient.is_none() {
+            return false;
+        }
+        self.messages += u64::from(is_new);
         self.recipients += u64::from(charge.recipients);
         self.last = self.last.max(Some(at));
         true
@@ -47,7 +79,10 @@ mod tests {
     fn charged(messages: impl IntoIterator<Item = u64>) -> Usage {
         let mut usage = Usage::default();
         for message in messages {
-            usage.charge(Charge { message, recipients: 2 }, Timestamp::from_unix_ms(7));
+            usage.charge(
+                Charge { message, recipient: None, recipients: 2 },
+                Timestamp::from_unix_ms(7),
+            );
         }
         usage
     }
@@ -59,8 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_charged_by_recipient_is_one_message() {
+        let mut usage = Usage::default();
+        for recipient in [1, 2, 2, 3] {
+            let charge = Charge { message: 9, recipient: Some(recipient), recipients: 1 };
+            usage.charge(charge, Timestamp::from_unix_ms(7));
+        }
+        assert_eq!((usage.messages, usage.recipients), (1, 3));
+    }
+
+    #[test]
     fn the_last_sixteen_messages_are_remembered() {
-        let sixteen = REMEMBERED as u64;
+        let sixteen = MESSAGES as u64;
         assert_eq!(charged((0..sixteen).chain([0])).messages, sixteen);
         assert_eq!(charged((0..=sixteen).chain([0])).messages, sixteen + 2);
     }

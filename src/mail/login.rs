@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use crate::mail::Address;
+
 /// A SASL login (Postfix `sasl_username`, milter `{auth_authen}`), never empty.
 ///
 /// Two logins are the same when they differ in case only: AD, LDAP and Dovecot's default compare
@@ -57,6 +59,14 @@ impl Login {
     /// As it is compared: lower case.
     pub fn folded(&self) -> &str {
         &self.folded
+    }
+
+    /// The address it spells, where its domain is an IDN and so is compared in another form.
+    pub fn as_idn_address(&self) -> Option<Address> {
+        if self.folded.is_ascii() || !self.folded.contains('@') {
+            return None;
+        }
+        Some(Address::from_internal(self.folded.as_bytes()))
     }
 
     /// The parts of the folded spelling. A domain before a backslash wins over one after an `@`.

@@ -22,8 +22,10 @@ pub struct Account {
 impl Account {
     /// Whether `login` is one of its spellings or addresses.
     pub fn answers_to(&self, login: &Login) -> bool {
+        let is_address = |folded: &[u8]| self.addresses.iter().any(|own| **own == *folded);
         self.logins.iter().any(|own| **own == *login.folded())
-            || self.addresses.iter().any(|own| **own == *login.folded().as_bytes())
+            || is_address(login.folded().as_bytes())
+            || login.as_idn_address().is_some_and(|address| is_address(&address.folded()))
     }
 
     pub fn owns(&self, address: &Address) -> bool {

@@ -42,9 +42,11 @@ impl Finding {
         match self {
             Self::Silent => 0,
             Self::MaybeAllowed(_) => 1,
-            Self::Allowed(_) => 2,
-            Self::MaybeDenied(_) => 3,
-            Self::Denied(_) => 4,
+            // Being left out of a list says less than an entry that names the subject.
+            Self::Allowed(Source::EverybodyElse) => 2,
+            Self::Allowed(_) => 3,
+            Self::MaybeDenied(_) => 4,
+            Self::Denied(_) => 5,
         }
     }
 

@@ -69,29 +69,39 @@ pub struct SenderGrant {
     pub who: Who,
     /// Folded addresses.
     pub addresses: Vec<FoldedAddress>,
-    /// Whole domains, folded.
+    /// Whole domains, folded; with a leading dot everything below one.
     pub domains: Vec<Vec<u8>>,
     pub line: usize,
+}
+
+impl SenderGrant {
+    fn has_domain(&self, domain: &[u8]) -> bool {
+        self.domains.iter().any(|own| match own.first() {
+            Some(b'.') => domain.ends_with(own),
+            _ => own == domain,
+        })
+    }
 }
 
 /// A login, and what the directory says of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     pub login: &'a Login,
-    pub lookup: &'a Lookup,
+    /// `None`: there is no directory, so that a login is what it says it is.
+    pub lookup: Option<&'a Lookup>,
 }
 
 impl Subject<'_> {
     fn is(&self, who: &Who) -> Membership {
         match (who, self.lookup) {
             (Who::User(user), _) if user == self.login => Membership::Yes,
-            (Who::User(user), Lookup::Found(holder)) if holder.account.answers_to(user) => {
+            (Who::User(user), Some(Lookup::Found(holder))) if holder.account.answers_to(user) => {
                 Membership::Yes
             }
-            (Who::Group(index), Lookup::Found(holder)) => holder.memberships.of(*index),
-            (_, Lookup::Found(_) | Lookup::NotFound) => Membership::No,
+            (Who::Group(index), Some(Lookup::Found(holder))) => holder.memberships.of(*index),
+            (_, None | Some(Lookup::Found(_) | Lookup::NotFound)) => Membership::No,
             // It may be an alias of the very user the entry names.
-            (_, Lookup::Ambiguous | Lookup::Unavailable) => Membership::Unknown,
+            (_, Some(Lookup::Ambiguous | Lookup::Unavailable)) => Membership::Unknown,
         }
     }
 }
@@ -104,6 +114,10 @@ pub fn resolve(right: Right, subject: Subject, grants: &[Grant], with_observed: 
         let Some(ruling) = grant.ruling(right) else { continue };
         let counts = grant.mode == Mode::Enforce || (with_observed && grant.mode == Mode::Observe);
         if !counts {
+            continue;
+        }
+        // A login that the directory does not know holds no right, whatever it is called.
+        if ruling == Ruling::Allow && subject.lookup == Some(&Lookup::NotFound) {
             continue;
         }
         let source = Source::Grant(index as u32);
@@ -131,20 +145,20 @@ pub fn own_sender(
     }
     let plain = sender.without_extension(delimiters);
     let mut settled = match subject.lookup {
-        Lookup::Found(holder) => {
+        Some(Lookup::Found(holder)) => {
             let account = &holder.account;
             if account.owns(sender) || plain.as_ref().is_some_and(|plain| account.owns(plain)) {
                 return Finding::Allowed(Source::OwnAddress);
             }
             Finding::Silent
         }
-        Lookup::NotFound => Finding::Silent,
-        Lookup::Ambiguous | Lookup::Unavailable => Finding::MaybeAllowed(Source::OwnAddress),
+        None | Some(Lookup::NotFound) => Finding::Silent,
+        Some(Lookup::Ambiguous | Lookup::Unavailable) => Finding::MaybeAllowed(Source::OwnAddress),
     };
     let (folded, plain) = (sender.folded(), plain.map(|plain| plain.folded()));
     for (index, grant) in grants.iter().enumerate() {
         let named = grant.addresses.iter().any(|a| *a == folded || Some(a) == plain.as_ref())
-            || sender.domain().is_some_and(|domain| grant.domains.iter().any(|d| d == domain));
+            || sender.domain().is_some_and(|domain| grant.has_domain(domain));
         if !named {
             continue;
         }

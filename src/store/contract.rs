@@ -23,7 +23,7 @@ fn key(name: &str) -> AccountKey {
 
 fn charged(record: &Record, message: u64) -> Record {
     let mut record = record.clone();
-    let charge = Charge { message, recipients: 3 };
+    let charge = Charge { message, recipient: None, recipients: 3 };
     record.usage.charge(charge, Timestamp::from_unix_ms(1));
     record
 }

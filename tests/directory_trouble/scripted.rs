@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 use std::sync::Arc;
 
-use gatepost::directory::{Answer, Directory};
+use gatepost::directory::{Answer, Author, Directory};
 use gatepost::mail::{AccountKey, Address, Login};
 use gatepost::rights::{
     Account, AccountState, Groups, Holder, Lookup, Membership, Memberships, RecipientLookup,
@@ -54,11 +54,7 @@ impl Directory for Scripted {
         })
     }
 
-    fn recipient<'a>(
-        &'a self,
-        _: &'a Address,
-        _: Option<&'a AccountKey>,
-    ) -> Answer<'a, RecipientLookup> {
+    fn recipient<'a>(&'a self, _: &'a Address, _: Author<'a>) -> Answer<'a, RecipientLookup> {
         answer(async move {
             match self.recipients.clone() {
                 Some(found) => found,

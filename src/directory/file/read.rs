@@ -39,7 +39,8 @@ impl Content {
 struct Pending {
     delivery: [Vec<Item<String>>; 4],
     authenticated_only: bool,
-    addresses: Vec<Box<[u8]>>,
+    /// Each with its place.
+    addresses: Vec<(Box<[u8]>, Item<String>)>,
 }
 
 fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
@@ -64,8 +65,11 @@ fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
     for recipient in pending {
         let delivery =
             resolve_delivery(reader, &content, recipient.delivery, recipient.authenticated_only);
-        for address in recipient.addresses {
-            content.recipients.insert(address, delivery.clone());
+        for (address, item) in recipient.addresses {
+            if content.recipients.insert(address, delivery.clone()).is_some() {
+                let what = format!("the address \"{}\" is given twice", item.value);
+                reader.fault(item.at, &item.key, what);
+            }
         }
     }
     spread_memberships(&mut content);
@@ -112,7 +116,8 @@ fn read_account(
             None => reader.fault(item.at, &item.key, "expected a login, found an empty string"),
         }
     }
-    let addresses = recipient.addresses.clone();
+    let addresses: Vec<Box<[u8]>> =
+        recipient.addresses.iter().map(|(address, _)| address.clone()).collect();
     let as_login = addresses.iter().map(|address| String::from_utf8_lossy(address).into());
     for form in logins.iter().cloned().chain(as_login) {
         let accounts = content.logins.entry(form).or_default();
@@ -123,12 +128,22 @@ fn read_account(
     let account = Account {
         key,
         name: login.value.into(),
-        logins: logins.into(),
+        logins: spellings(logins, content).into(),
         addresses: addresses.into(),
         state,
     };
     content.accounts.push(Entry { account: Arc::new(account), groups: HashSet::new() });
     pending.push(recipient);
+}
+
+/// The logins with every realm and NetBIOS name they may carry.
+fn spellings(logins: Vec<Box<str>>, content: &Content) -> Vec<Box<str>> {
+    let mut spellings = logins.clone();
+    for login in &logins {
+        spellings.extend(content.realms.iter().map(|realm| format!("{login}@{realm}").into()));
+        spellings.extend(content.netbios.iter().map(|name| format!("{name}\\{login}").into()));
+    }
+    spellings
 }
 
 type Named = (Vec<Item<String>>, Vec<Item<String>>);
@@ -155,7 +170,7 @@ fn read_group(
 }
 
 fn read_recipient(reader: &mut Reader, table: &mut Table<'_, '_>) -> Pending {
-    let mut addresses: Vec<Box<[u8]>> = Vec::new();
+    let mut addresses: Vec<(Box<[u8]>, Item<String>)> = Vec::new();
     for item in table.texts(reader, "addresses") {
         let address = Address::from_internal(item.value.as_bytes());
         if address.domain().is_none() {
@@ -163,7 +178,7 @@ fn read_recipient(reader: &mut Reader, table: &mut Table<'_, '_>) -> Pending {
             reader.fault(item.at, &item.key, what);
             continue;
         }
-        addresses.push(address.folded().as_slice().into());
+        addresses.push((address.folded().as_slice().into(), item));
     }
     Pending {
         authenticated_only: table.flag(reader, "authenticated-only", false),
