@@ -98,11 +98,11 @@ impl Site {
         Client::tcp(self.port)
     }
 
-    /// The nurseries of sockets that were left behind.
+    /// What was left behind of the folders that sockets are born in; nothing else is hidden.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.folder).expect("a folder of the site can be read");
         let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-        paths.filter(|path| name_of(path).starts_with(".gatepost")).collect()
+        paths.filter(|path| name_of(path).starts_with('.')).collect()
     }
 
     fn configuration(&self) -> String {

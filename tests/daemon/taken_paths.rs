@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 /// Exit code 3 and one line that names the socket and says why.
 #[track_caller]
@@ -40,11 +40,21 @@ fn a_socket_that_somebody_answers_on_is_theirs() {
     let done = site.fail_to_start();
     let path = site.unix().display().to_string();
     let why =
-        format!("cannot listen on unix:{path}: {path} is in use: another process answers there");
+        format!("cannot listen on unix:{path}: {path} is in use: another process listens there");
     assert_told(&site, &done, &why);
     assert_eq!(fs::metadata(site.unix()).expect("the socket is there").ino(), inode);
     owner.accept().expect("the probe of the start");
     assert_answers(&owner, &site.unix());
+}
+
+#[test]
+fn a_live_socket_of_another_type_is_not_taken_over() {
+    let site = Site::new();
+    let _owner = UnixDatagram::bind(site.unix()).expect("a socket can be bound");
+    let done = site.fail_to_start();
+    assert_told(&site, &done, "is in use: another process listens there");
+    let sender = UnixDatagram::unbound().expect("a socket can be made");
+    sender.send_to(b"still there", site.unix()).expect("the socket is its owner's");
 }
 
 #[test]
