@@ -116,6 +116,5 @@ fn a_path_in_a_folder_too_deep_for_a_socket_is_a_fault() {
     site.change("gatepost.toml", "policy.sock", &format!("{}/policy.sock", "d".repeat(100)));
     let done = site.fail_to_start();
     assert_told(&site, &done, &format!("cannot listen on unix:{}: ", path.display()));
-    assert!(done.complained.contains("SUN_LEN"), "{}", done.complained);
     assert_eq!(fs::read_dir(&deep).expect("the folder stays").count(), 0);
 }
