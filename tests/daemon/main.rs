@@ -1,0 +1,20 @@
+//! The daemon as a process: the real binary in a folder of its own, asked over its sockets, told by
+//! signals and read by its log. Needs neither root nor anything installed but a shell.
+
+mod client;
+mod page;
+mod process;
+mod site;
+
+mod answers;
+mod broken_requests;
+mod command_line;
+mod drain;
+mod explain;
+mod limits;
+mod logs;
+mod pages;
+mod reload;
+mod sockets;
+mod systemd;
+mod taken_paths;
