@@ -11,6 +11,7 @@ mod broken_requests;
 mod command_line;
 mod drain;
 mod explain;
+mod findings;
 mod limits;
 mod logs;
 mod pages;
