@@ -268,11 +268,9 @@ impl Directory {
     /// What the engine would gather for this question.
     fn tells(&self, facts: &Facts, rules: &Rules) -> Known {
         let mut known = Known { gateway: rules.gateway(facts), ..Known::default() };
-        if let Some(login) = &facts.login {
-            known.login = Some(rules.rewrite(login).unwrap_or_else(|| login.clone()));
-        }
+        known.rewritten = facts.login.as_ref().and_then(|login| rules.rewrite(login));
         let Some((lookup, recipient)) = &self.0 else { return known };
-        known.account = known.login.as_ref().map(|_| lookup.clone());
+        known.account = facts.login.as_ref().map(|_| lookup.clone());
         let by_sender = |index: usize| rules.gateways[index].identity == Identity::Sender;
         if known.gateway.is_some_and(by_sender) {
             let login = Login::parse(facts.envelope.sender.as_bytes());

@@ -2,9 +2,7 @@
 //! in the text, and what is accepted holds together.
 
 use std::path::{Component, Path, PathBuf};
-use std::pin::pin;
 use std::sync::OnceLock;
-use std::task::{Context, Poll, Waker};
 
 use gatepost::config::{self, Config};
 use gatepost::directory::{Answer, Directory, FileDirectory};
@@ -160,8 +158,8 @@ fn check_directory(path: &Path, text: &[u8], groups: &Groups) {
 
 /// A file answers at once.
 fn now<T>(answer: Answer<'_, T>) -> T {
-    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a file makes nobody wait"),
+    match answer {
+        Answer::Now(value) => value,
+        Answer::Later(_) => panic!("a file makes nobody wait"),
     }
 }
