@@ -132,10 +132,12 @@ fn stories(arguments: &Arguments) -> Result<Vec<Story>, NoStory> {
 fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, NoStory> {
     let mut text = pasted.to_string();
     if pasted == "-" {
-        text.clear();
+        let mut bytes = Vec::new();
         std::io::stdin()
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(|fault| NoStory { exit: Exit::No, why: format!("stdin: {fault}") })?;
+        // A bounce may be in any charset; an id is ASCII.
+        text = String::from_utf8_lossy(&bytes).into_owned();
     }
     let ids = DecisionId::find_all(&text);
     if ids.is_empty() {
@@ -243,22 +245,38 @@ fn print_stories(stories: &[Story], output: Output) {
 }
 
 fn print_story(story: &Story) {
-    println!("{}", story.summary);
+    println!("{}", shown(&story.summary));
     println!("  {} at {}, id {}, mode {}", story.listener, story.at, story.id, story.mode);
     let question: Vec<String> =
-        story.question.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        story.question.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect();
     println!("  asked: {}", question.join(", "));
     println!();
     for step in &story.steps {
-        println!("  {:<10} {:<13} {}", step.step, step.outcome, step.found);
+        println!("  {:<10} {:<13} {}", step.step, step.outcome, shown(&step.found));
         if let Some(by) = &step.settled_by {
-            println!("  {:<24} settled by {by}", "");
+            println!("  {:<24} settled by {}", "", shown(by));
         }
     }
     println!();
-    println!("  answer     {}", story.answer);
-    println!("  client     {}", story.client_sees);
+    println!("  answer     {}", shown(&story.answer));
+    println!("  client     {}", shown(&story.client_sees));
     for change in &story.would_change_it {
-        println!("  to change  {change}");
+        println!("  to change  {}", shown(change));
     }
+}
+
+/// Logins and addresses are others' text: what would steer a terminal, or turn the direction of
+/// writing (Unicode Standard Annex 9), is shown as an escape.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
+                shown.extend(c.escape_unicode());
+            }
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }

@@ -16,6 +16,9 @@ use crate::config::{Endpoint, Socket};
 /// the same.
 const LIVE_WITHIN: Duration = Duration::from_secs(1);
 
+/// `sun_path` has 108 bytes, the last of them 0 (unix(7)).
+const PATH_LIMIT_BYTES: usize = 107;
+
 /// A bound socket.
 pub enum Bound {
     Tcp(TcpListener),
@@ -42,6 +45,10 @@ pub struct Handed(Vec<(String, OwnedFd)>);
 impl Handed {
     /// Reads `LISTEN_FDS` and `LISTEN_FDNAMES` (sd_listen_fds(3)). Call once, at start.
     pub fn receive() -> io::Result<Self> {
+        // The names may be a parent's when the sockets are (sd-notify 0.5 takes that for a fault).
+        if sd_notify::listen_fds()?.len() == 0 {
+            return Ok(Self(Vec::new()));
+        }
         let handed = sd_notify::listen_fds_with_names()?
             // SAFETY: systemd passes these descriptors to this process alone, and this is the one
             // place that takes them, once.
@@ -84,6 +91,13 @@ fn adopt(fd: OwnedFd) -> io::Result<Bound> {
 /// Binds in a folder nobody else can enter, sets owner, group and mode there, and moves the socket
 /// to its place: at no moment can anyone connect who should not.
 async fn bind_unix(path: &Path, endpoint: &Endpoint) -> io::Result<Bound> {
+    // Moving a socket to a longer path works; connecting to it there does not.
+    if path.as_os_str().len() > PATH_LIMIT_BYTES {
+        return Err(io::Error::other(format!(
+            "the path of a unix socket has at most {PATH_LIMIT_BYTES} bytes, and this has {}",
+            path.as_os_str().len()
+        )));
+    }
     refuse_live_socket(path).await?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Control, Health, control_router, page_router};
 use crate::config::{Config, Startup};
-use crate::daemon::listen::{Bound, Handed, bind};
+use crate::daemon::listen::{Handed, bind};
 use crate::daemon::serve::Door;
 use crate::directory::{Directory, FileDirectory};
 use crate::engine::Engine;
@@ -85,6 +85,8 @@ pub async fn run(
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
     let doors =
         Doors { engine: &engine, observer: &observer, connections: &connections, stop: &stop };
+    // Before anyone is told that it runs: until here a signal ends the process where it stands.
+    let signals = Signals::receive()?;
     let accepting = doors.open(&startup, &health).await?;
     health.set_ready(true);
     ready();
@@ -98,7 +100,7 @@ pub async fn run(
         directory,
         running: settings,
     };
-    wait_for_the_end(reload).await?;
+    wait_for_the_end(reload, signals).await;
 
     tell_systemd(&[NotifyState::Stopping]);
     health.set_ready(false);
@@ -120,33 +122,41 @@ pub async fn run(
     Ok(())
 }
 
+/// The signals the daemon lives by.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they are kept for whoever waits for them.
+    fn receive() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Handles signals until one of them says stop.
-async fn wait_for_the_end(reload: reload::Reload) -> Result<(), StartFault> {
-    let mut reload = reload;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn wait_for_the_end(mut reload: reload::Reload, mut signals: Signals) {
     let mut refresh = tokio::time::interval(REFRESH_EVERY);
     let mut watchdog = watchdog();
     loop {
         tokio::select! {
-            Some(()) = hangup.recv() => {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            Some(()) = signals.hangup.recv() => {
                 tell_systemd(&[NotifyState::Reloading, monotonic()]);
                 reload.config();
                 reload.directory();
                 tell_systemd(&[NotifyState::Ready]);
             }
-            () = ended(&mut terminate, &mut interrupt) => return Ok(()),
             _ = refresh.tick() => reload.directory(),
             _ = watchdog.tick() => tell_systemd(&[NotifyState::Watchdog]),
         }
-    }
-}
-
-async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 
@@ -210,7 +220,8 @@ impl Doors<'_> {
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
             let router = page_router(Arc::clone(self.observer), Arc::clone(health));
-            accepting.spawn(serve::http(Bound::Tcp(http), router, self.stop.clone()));
+            // Not waited for: the pages tell of the drain, and end with the process.
+            tokio::spawn(serve::pages(http, router));
         }
         Ok(accepting)
     }

@@ -96,7 +96,8 @@ pub fn report(session: &Session, peer: &str, end: Result<End, Fault>) {
         Ok(end) => tracing::debug!(socket, peer, ?end, "connection closed"),
         Err(fault) => {
             session.observer.metrics.protocol_error(Protocol::PolicyDelegation, fault.kind());
-            tracing::warn!(socket, peer, %fault, kind = fault.kind(), "connection closed without an answer");
+            let (kind, fault) = (fault.kind(), fault.to_string());
+            tracing::warn!(socket, peer, fault, kind, "connection closed without an answer");
         }
     }
 }

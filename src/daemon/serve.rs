@@ -147,8 +147,15 @@ pub async fn control(bound: Bound, router: Router, stop: CancellationToken) {
     http(bound, router, stop).await;
 }
 
+/// Serves the pages for as long as the process lives.
+pub async fn pages(listener: tokio::net::TcpListener, router: Router) {
+    if let Err(fault) = axum::serve(listener, router).await {
+        tracing::error!(%fault, "the HTTP server ended");
+    }
+}
+
 /// Serves HTTP until the daemon stops.
-pub async fn http(bound: Bound, router: Router, stop: CancellationToken) {
+async fn http(bound: Bound, router: Router, stop: CancellationToken) {
     let stopped = stop.cancelled_owned();
     let served = match bound {
         Bound::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stopped).await,

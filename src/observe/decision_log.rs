@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::Judged;
+use crate::mail::Login;
 
 /// The target of these lines, for log filters.
 const TARGET: &str = "gatepost::decision";
@@ -12,8 +13,11 @@ pub(super) fn write(judged: &Judged, took: Duration) {
         return;
     }
     let (facts, decision) = (&judged.facts, &judged.decision);
-    let login = facts.login.as_ref().map(tracing::field::display);
-    let recipient = facts.envelope.recipient.as_ref().map(tracing::field::display);
+    // As text, which a human line quotes and escapes: what others wrote is no line or field of ours.
+    let login = facts.login.as_ref().map(Login::raw);
+    let client = facts.client.to_string();
+    let sender = facts.envelope.sender.to_string();
+    let recipient = facts.envelope.recipient.as_ref().map(ToString::to_string);
     let instance = Some(&*facts.envelope.instance).filter(|instance| !instance.is_empty());
     let observed: Vec<&str> = decision.observed().map(|reason| reason.as_str()).collect();
     let observed = (!observed.is_empty()).then(|| observed.join(","));
@@ -27,8 +31,8 @@ pub(super) fn write(judged: &Judged, took: Duration) {
         stage = facts.stage.as_str(),
         mta = &*judged.listener.mta,
         login,
-        client = %facts.client,
-        sender = %facts.envelope.sender,
+        client,
+        sender,
         recipient,
         recipients = (facts.envelope.recipient_count > 0).then_some(facts.envelope.recipient_count),
         instance,

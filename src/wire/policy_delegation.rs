@@ -140,6 +140,10 @@ fn end_of_request(buffer: &[u8], searched: usize) -> Option<usize> {
 
 /// Refuses an endless line or request before its end comes.
 fn check_pending(buffer: &[u8]) -> Result<(), Fault> {
+    // The empty line of a client that ends lines in CR LF: it waits now, and so would we.
+    if buffer.ends_with(b"\n\r\n") || buffer == b"\r\n" {
+        return Err(Fault::CarriageReturn);
+    }
     if buffer.len() <= LINE_LIMIT_BYTES {
         return Ok(());
     }
