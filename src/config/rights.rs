@@ -354,18 +354,27 @@ fn read_rewrites(reader: &mut Reader, root: &mut Table<'_, '_>) -> Vec<Rewrite> 
 }
 
 /// The first `$name` or `${name}` of the replacement that the pattern does not capture; the regex
-/// crate would put nothing in its place.
+/// crate would put nothing in its place (regex, `Captures::expand`).
 fn unknown_capture(regex: &Regex, to: &str) -> Option<String> {
-    let known: Vec<String> = regex.capture_names().flatten().map(Into::into).collect();
+    let is_known = |name: &str| match name.parse::<usize>() {
+        Ok(number) => number < regex.captures_len(),
+        Err(_) => regex.capture_names().flatten().any(|known| known == name),
+    };
     // Two are one that stands for itself.
     let to = to.replace("$$", "");
     let mut rest = to.as_str();
     while let Some((_, after)) = rest.split_once('$') {
-        rest = after.strip_prefix('{').unwrap_or(after);
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        let is_number = name.parse::<usize>().is_ok_and(|number| number < regex.captures_len());
-        if !name.is_empty() && !is_number && !known.contains(&name) {
-            return Some(name);
+        rest = after;
+        let name = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}').map(|(name, _)| name),
+            None => {
+                let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = after.find(|c| !is_word(c)).unwrap_or(after.len());
+                (end > 0).then_some(&after[..end])
+            }
+        };
+        if let Some(name) = name.filter(|name| !is_known(name)) {
+            return Some(name.into());
         }
     }
     None

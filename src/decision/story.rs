@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::words::account_words;
 use crate::decision::{Case, Decision, Facing, GatewayMatch, Outcome, Reason, Rules};
-use crate::mail::{Login, Reply, Stage, Timestamp};
+use crate::mail::{Login, Reply, Stage, Timestamp, visible};
 use crate::rights::{Grant, Mode, Ruling, Who};
 
 /// How the account came to be in a group, by the group's index: from the account to the group.
@@ -126,9 +126,14 @@ impl Teller<'_> {
         self.case.rules
     }
 
-    pub(super) fn login(&self) -> &str {
+    pub(super) fn login(&self) -> String {
         let author = self.case.known.author.as_ref().map(|author| &author.login);
-        self.case.facts.login.as_ref().or(author).map_or("this client", Login::raw)
+        self.case
+            .facts
+            .login
+            .as_ref()
+            .or(author)
+            .map_or_else(|| "this client".into(), Login::to_string)
     }
 
     fn question(&self) -> Vec<(String, String)> {
@@ -144,7 +149,7 @@ impl Teller<'_> {
         }
         if let Some(certificate) = &facts.client.certificate {
             let subject = certificate.subject.as_deref().unwrap_or("no trusted name");
-            put("certificate", subject.into());
+            put("certificate", visible(subject));
         }
         if !matches!(facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn | Stage::Vrfy) {
             put("sender", envelope.sender.to_string());

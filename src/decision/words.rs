@@ -2,6 +2,7 @@
 
 use crate::decision::story::Teller;
 use crate::decision::{Because, Check, Outcome};
+use crate::mail::visible;
 use crate::rights::{AccountState, Finding, Lookup, Restriction, Source, Who};
 
 impl Teller<'_> {
@@ -192,7 +193,7 @@ impl Teller<'_> {
     fn recipient_domain(&self) -> String {
         match &self.case.facts.envelope.recipient {
             Some(recipient) => match recipient.domain() {
-                Some(domain) => String::from_utf8_lossy(domain).into_owned(),
+                Some(domain) => visible(&String::from_utf8_lossy(domain)),
                 None => format!("{recipient} (without a domain)"),
             },
             None => "the recipient".into(),

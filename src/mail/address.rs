@@ -137,7 +137,12 @@ pub fn fold_domain(domain: &str) -> String {
     if domain.is_ascii() {
         return domain.to_ascii_lowercase();
     }
-    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
+    let ascii = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::URL);
+    // IDNA makes dots of U+3002 and its like, and nothing at all of U+00AD.
+    match ascii.as_deref().map(|ascii| ascii.trim_end_matches('.')) {
+        Ok(ascii) if !ascii.is_empty() => ascii.into(),
+        _ => domain.to_lowercase(),
+    }
 }
 
 fn fold_bytes(text: &[u8]) -> Text {
@@ -291,6 +296,15 @@ mod tests {
     fn an_idn_equals_its_ascii_form() {
         let unicode = Address::from_internal("u@Bücher.example".as_bytes());
         assert_eq!(unicode, Address::from_internal(b"u@xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn what_idna_makes_of_a_domain_is_folded_like_any_other() {
+        let address = |text: &str| Address::from_internal(text.as_bytes());
+        assert_eq!(address("u@example.org\u{3002}"), address("u@example.org"));
+        // Neither unqualified, which would be local, nor with an `@` that nobody wrote.
+        assert_eq!(address("u@\u{ad}").domain(), Some("\u{ad}".as_bytes()));
+        assert_eq!(address("u@a\u{ff20}b").domain(), Some("a\u{ff20}b".as_bytes()));
     }
 
     #[test]

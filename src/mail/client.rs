@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use crate::mail::visible;
+
 /// The SMTP client as the mail server saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Client {
@@ -51,7 +53,7 @@ impl fmt::Display for Client {
             None => f.write_str("unknown")?,
         }
         match &self.name {
-            Some(name) => write!(f, " ({name})"),
+            Some(name) => write!(f, " ({})", visible(name)),
             None => Ok(()),
         }
     }

@@ -12,6 +12,6 @@ pub use address::{Address, AddressFault, FoldedAddress, fold_domain};
 pub use client::{Certificate, Client};
 pub use facts::{Envelope, Facts, Protocol};
 pub use login::{AccountKey, Login, LoginForm};
-pub use reply::{Enhanced, Reply, ReplyFault, SmtpReply, printable};
+pub use reply::{Enhanced, Reply, ReplyFault, SmtpReply, printable, visible};
 pub use stage::Stage;
 pub use time::Timestamp;

@@ -154,6 +154,15 @@ pub fn printable(text: &str, limit: usize) -> String {
     line
 }
 
+/// The text with its control characters escaped, so that it can break no line and drive no terminal.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,16 +107,17 @@ impl Decoder for Codec {
     type Error = Fault;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Facts>, Fault> {
-        match end_of_request(buffer, self.searched) {
-            Some(end) if end > REQUEST_LIMIT_BYTES => Err(Fault::RequestTooLong),
+        let end = end_of_request(buffer, self.searched);
+        check_limits(&buffer[..end.unwrap_or(buffer.len())], self.searched)?;
+        match end {
             Some(end) => {
                 self.searched = 0;
                 parse(&buffer.split_to(end)).map(Some)
             }
             None => {
-                // The last byte may be the first of the two that end a request.
-                self.searched = buffer.len().saturating_sub(1);
-                check_pending(buffer).map(|()| None)
+                // The last two bytes may be the first of the three that end a request.
+                self.searched = buffer.len().saturating_sub(2);
+                Ok(None)
             }
         }
     }
@@ -130,28 +131,36 @@ impl Decoder for Codec {
 }
 
 /// How long the first request is, its empty line included. One that is nothing but an empty line
-/// ends at its first byte.
+/// ends at its first byte. A client that ends lines in CR LF means an empty line too, and waits: its
+/// request ends there, to be told as the fault it is.
 fn end_of_request(buffer: &[u8], searched: usize) -> Option<usize> {
-    if buffer.first() == Some(&b'\n') {
+    if buffer.starts_with(b"\n") {
         return Some(1);
     }
-    memchr::memmem::find(&buffer[searched..], b"\n\n").map(|at| searched + at + 2)
+    if buffer.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    let rest = &buffer[searched..];
+    let lf = memchr::memmem::find(rest, b"\n\n").map(|at| at + 2);
+    let cr_lf = memchr::memmem::find(rest, b"\n\r\n").map(|at| at + 3);
+    lf.into_iter().chain(cr_lf).min().map(|end| searched + end)
 }
 
-/// Refuses an endless line or request before its end comes.
-fn check_pending(buffer: &[u8]) -> Result<(), Fault> {
-    // The empty line of a client that ends lines in CR LF: it waits now, and so would we.
-    if buffer.ends_with(b"\n\r\n") || buffer == b"\r\n" {
-        return Err(Fault::CarriageReturn);
-    }
-    if buffer.len() <= LINE_LIMIT_BYTES {
+/// Refuses a long line or request, before its end comes and before anything else is wrong with it:
+/// the fault must not hang on how the bytes were cut. Lines that ended before `searched` are known.
+fn check_limits(request: &[u8], searched: usize) -> Result<(), Fault> {
+    if request.len() <= LINE_LIMIT_BYTES {
         return Ok(());
     }
-    let line_start = memchr::memrchr(b'\n', buffer).map_or(0, |newline| newline + 1);
-    if buffer.len() - line_start > LINE_LIMIT_BYTES {
-        return Err(Fault::LineTooLong);
+    let line_start = memchr::memrchr(b'\n', &request[..searched]).map_or(0, |newline| newline + 1);
+    let (unchecked, mut start) = (&request[line_start..], 0);
+    for end in memchr::memchr_iter(b'\n', unchecked).chain([unchecked.len()]) {
+        if end - start > LINE_LIMIT_BYTES {
+            return Err(Fault::LineTooLong);
+        }
+        start = end + 1;
     }
-    if buffer.len() > REQUEST_LIMIT_BYTES { Err(Fault::RequestTooLong) } else { Ok(()) }
+    if request.len() > REQUEST_LIMIT_BYTES { Err(Fault::RequestTooLong) } else { Ok(()) }
 }
 
 impl Encoder<&Reply> for Codec {
@@ -498,6 +507,22 @@ mod tests {
         assert!(matches!(decode(request(REQUEST_LIMIT_BYTES + 1)), Err(Fault::RequestTooLong)));
         // An endless line or request is refused before its end comes.
         assert!(matches!(decode("x".repeat(LINE_LIMIT_BYTES + 1)), Err(Fault::LineTooLong)));
+    }
+
+    #[test]
+    fn a_long_line_is_the_fault_however_the_stream_is_cut() {
+        let long = format!("x={}\n", "y".repeat(LINE_LIMIT_BYTES));
+        for (stream, first) in [(format!("{long}x=\n"), 9), (format!("no name\n{long}\n"), 20_000)]
+        {
+            for cut in [stream.len().min(first), stream.len() - 1, stream.len()] {
+                let (now, later) = stream.as_bytes().split_at(cut);
+                let (mut codec, mut buffer) = (Codec::default(), BytesMut::from(now));
+                let mut fault = codec.decode(&mut buffer).err();
+                buffer.extend_from_slice(later);
+                fault = fault.or_else(|| codec.decode_eof(&mut buffer).err());
+                assert!(matches!(fault, Some(Fault::LineTooLong)), "{cut}: {fault:?}");
+            }
+        }
     }
 
     #[test]
