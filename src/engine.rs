@@ -28,6 +28,7 @@ pub struct Engine {
 }
 
 /// A decision with all it rests on, enough to tell its story later.
+#[derive(Clone)]
 pub struct Judged {
     pub listener: Arc<Listener>,
     pub facts: Facts,
@@ -123,10 +124,10 @@ impl Engine {
         }
         known.gateway = rules.gateway(facts);
         if let Some(login) = &facts.login {
-            known.login = Some(rules.rewrite(login).unwrap_or_else(|| login.clone()));
+            known.rewritten = rules.rewrite(login);
         }
         let Some(directory) = self.directory.as_deref() else { return known };
-        if let Some(login) = &known.login {
+        if let Some(login) = known.rewritten.as_ref().or(facts.login.as_ref()) {
             known.account = Some(account(directory, login, rules).await);
         }
         known.author = author(directory, facts, rules, known.gateway).await;
@@ -211,8 +212,8 @@ fn groups_of(judged: &Judged) -> Vec<usize> {
         _ => [Finding::Silent; 2],
     });
     let who = found.filter_map(|found| match found.source()? {
-        Source::Grant(index) => Some(&rules.grants[index].who),
-        Source::SenderGrant(index) => Some(&rules.sender.grants[index].who),
+        Source::Grant(index) => Some(&rules.grants[index as usize].who),
+        Source::SenderGrant(index) => Some(&rules.sender.grants[index as usize].who),
         _ => None,
     });
     who.filter_map(|who| match who {
@@ -223,5 +224,10 @@ fn groups_of(judged: &Judged) -> Vec<usize> {
 }
 
 async fn within_budget<T>(answer: Answer<'_, T>, silent: T) -> T {
-    tokio::time::timeout(LOOKUP_BUDGET, answer).await.unwrap_or(silent)
+    match answer {
+        Answer::Now(answer) => answer,
+        Answer::Later(answer) => {
+            tokio::time::timeout(LOOKUP_BUDGET, answer).await.unwrap_or(silent)
+        }
+    }
 }

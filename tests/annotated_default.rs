@@ -15,9 +15,6 @@ const HOST: &str = "mx1.example.org";
 /// A key that no table knows, to be told those that it does know.
 const NO_KEY: &str = "no-such-key";
 
-/// Printed as empty, while a TCP listener on loopback takes loopback and a unix socket takes none.
-const DEFAULT_BY_SOCKET: (&str, &str) = ("[[listen]]", "allow-from");
-
 #[test]
 fn the_annotated_default_has_no_fault() {
     read(&plain());
@@ -65,7 +62,6 @@ fn every_value_that_has_a_default_is_that_default() {
         let default = config.settings.iter().filter(is_this).find(|setting| setting.line.is_none());
         if let Some(default) = default
             && assignment(default) != line
-            && (&*header, key) != DEFAULT_BY_SOCKET
         {
             wrong.push(format!("{header} {line}: the default is {}", default.value));
         }

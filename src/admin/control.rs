@@ -146,7 +146,7 @@ fn facts(asked: &Asked, recipient: Option<&String>) -> Result<Facts, ExplainFaul
     facts.client.certificate = asked.certificate.as_ref().map(|fingerprint| {
         let digits: String = fingerprint.chars().filter(|c| *c != ':').collect();
         let fingerprints = [Some(digits.to_ascii_lowercase().into()), None];
-        Certificate { fingerprints, subject: None }
+        Box::new(Certificate { fingerprints, subject: None })
     });
     facts.login = asked.login.as_ref().and_then(|login| Login::parse(login.as_bytes()));
     facts.envelope.sender = read_address(asked.sender.as_deref().unwrap_or_default());

@@ -16,6 +16,7 @@ use crate::config::{self, Config, Socket};
 use crate::daemon::{clock, open_directory};
 use crate::decision::{DecisionId, Story};
 use crate::engine::Engine;
+use crate::observe::{OBJECTIONS, PASSES};
 use crate::store::Memory;
 
 #[derive(clap::Args)]
@@ -153,7 +154,7 @@ async fn recall(control: &Path, ids: &[DecisionId]) -> Result<Vec<Story>, NoStor
     }
     let ids: Vec<&str> = ids.iter().map(DecisionId::as_str).collect();
     let why = format!(
-        "the daemon remembers no decision {}: it keeps the last 4096 refusals and 1024 passes since its start; its log has the line (id={})",
+        "the daemon remembers no decision {}: it keeps the last {OBJECTIONS} refusals and {PASSES} passes since its start; its log has the line (id={})",
         ids.join(" or "),
         ids[0]
     );

@@ -54,7 +54,11 @@ pub(super) fn read_listen(
         &[("dunno", OnGrant::Dunno), ("ok", OnGrant::Ok)],
     );
     let max_connections = table.number(reader, "max-connections", 1000, 1..=100_000);
-    let idle_timeout = table.parsed(reader, "idle-timeout", "1200s", duration);
+    let idle_timeout =
+        table.parsed(reader, "idle-timeout", "1200s", |text| match duration(text)? {
+            Duration::ZERO => Err("every connection would be closed at once".into()),
+            timeout => Ok(timeout),
+        });
     let allow_from = read_allow_from(reader, &mut table, endpoint.as_ref());
     if idle_timeout <= POSTFIX_MAX_IDLE {
         reader.warn(
@@ -149,6 +153,7 @@ pub fn parse_socket(text: &str) -> Result<Socket, String> {
     let refused = |why: &str| Err(format!("\"{text}\" is refused: {why}; expected {SOCKET_FORMS}"));
     match text.split_once(':') {
         Some(("inet" | "inet6", address)) => match address.parse::<SocketAddr>() {
+            Ok(address) if address.port() == 0 => refused("port 0 is none"),
             Ok(address) => Ok(Socket::Inet(address)),
             Err(_) => refused("no address and port (host names are not looked up)"),
         },
@@ -168,7 +173,11 @@ fn read_allow_from(
     let is_absent = table.is_absent("allow-from");
     let key = table.key("allow-from");
     let mut allowed = Vec::new();
-    for item in table.texts(reader, "allow-from") {
+    let default = match endpoint.map(|endpoint| &endpoint.socket) {
+        Some(Socket::Unix(_)) => "[]",
+        _ => "[\"127.0.0.1\", \"::1\"]",
+    };
+    for item in table.texts_or(reader, "allow-from", default) {
         match parse_network(&item.value) {
             Ok(net) => allowed.push(net),
             Err(what) => reader.fault(item.at, &item.key, what),

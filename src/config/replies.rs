@@ -30,6 +30,13 @@ pub(super) fn read_replies(reader: &mut Reader, root: &mut Table<'_, '_>) -> Rep
                         "letters outside ASCII are sent as \"?\": an SMTP reply may not carry them",
                     );
                 }
+                if reason.is_passing() && !template.is_temporary() {
+                    reader.warn(
+                        item.at,
+                        &item.key,
+                        "a 5xx reply for a trouble that passes: mail that could be sent later is given up",
+                    );
+                }
                 replies.set(reason, template);
             }
             Err(fault) => {

@@ -4,13 +4,17 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::{Group, User, chown};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::config::{Endpoint, Socket};
+
+/// A process that is frozen, or whose backlog is full, takes no connection; its socket is its own all
+/// the same.
+const LIVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A bound socket.
 pub enum Bound {
@@ -60,7 +64,7 @@ impl Handed {
 pub async fn bind(endpoint: &Endpoint, handed: &mut Handed) -> io::Result<Bound> {
     match &endpoint.socket {
         Socket::Inet(address) => Ok(Bound::Tcp(TcpListener::bind(address).await?)),
-        Socket::Unix(path) => bind_unix(path, endpoint),
+        Socket::Unix(path) => bind_unix(path, endpoint).await,
         Socket::Systemd(name) => adopt(handed.take(name)?),
     }
 }
@@ -79,8 +83,8 @@ fn adopt(fd: OwnedFd) -> io::Result<Bound> {
 
 /// Binds in a folder nobody else can enter, sets owner, group and mode there, and moves the socket
 /// to its place: at no moment can anyone connect who should not.
-fn bind_unix(path: &Path, endpoint: &Endpoint) -> io::Result<Bound> {
-    refuse_live_socket(path)?;
+async fn bind_unix(path: &Path, endpoint: &Endpoint) -> io::Result<Bound> {
+    refuse_live_socket(path).await?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let nursery = Nursery::make(parent)?;
@@ -98,17 +102,18 @@ fn bind_unix(path: &Path, endpoint: &Endpoint) -> io::Result<Bound> {
 }
 
 /// A socket that somebody answers on is theirs; one left behind by a dead process is taken over.
-fn refuse_live_socket(path: &Path) -> io::Result<()> {
+async fn refuse_live_socket(path: &Path) -> io::Result<()> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
         return Err(io::Error::other(format!("{} exists and is no socket", path.display())));
     }
-    match BlockingUnixStream::connect(path) {
-        Ok(_) => Err(io::Error::other(format!(
-            "{} is in use: another process answers there",
+    let answer = tokio::time::timeout(LIVE_WITHIN, UnixStream::connect(path)).await;
+    match answer {
+        Ok(Err(fault)) if fault.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        _ => Err(io::Error::other(format!(
+            "{} is in use: another process listens there",
             path.display()
         ))),
-        Err(_) => Ok(()),
     }
 }
 
@@ -119,7 +124,8 @@ struct Nursery {
 impl Nursery {
     fn make(parent: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
-        let path = parent.join(format!(".gatepost-{}", std::process::id()));
+        // Short: a socket's path ends at 107 bytes (unix(7)).
+        let path = parent.join(format!(".gp{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::DirBuilder::new()
             .mode(0o700)

@@ -100,3 +100,108 @@ pub fn report(session: &Session, peer: &str, end: Result<End, Fault>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
+    use crate::observe::LoggedDecisions;
+    use crate::rights::Mode;
+    use crate::store::Memory;
+    use std::num::NonZeroUsize;
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+
+    const QUESTION: &[u8] = b"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient=a@b\n\n";
+    const ANSWER: &[u8] = b"action=DUNNO\n\n";
+    const IDLE: Duration = Duration::from_secs(1200);
+
+    /// A connection served by rules that judge nothing; the peer's end and how it ended.
+    fn connect() -> (DuplexStream, CancellationToken, JoinHandle<Result<End, Fault>>) {
+        let listener = Listener {
+            name: "test".into(),
+            mta: "mx".into(),
+            facing: Facing::Internet,
+            mode: Mode::Enforce,
+            on_grant: OnGrant::Dunno,
+            charge_at: ChargeAt::Never,
+        };
+        let store = Arc::new(Memory::new(NonZeroUsize::MIN));
+        let stop = CancellationToken::new();
+        let session = Session {
+            engine: Arc::new(Engine::new(None, store, Rules::default())),
+            observer: Arc::new(Observer::new(LoggedDecisions::None)),
+            listener: Arc::new(listener),
+            idle_timeout: IDLE,
+            stop: stop.clone(),
+        };
+        let (peer, ours) = tokio::io::duplex(64 * 1024);
+        (peer, stop, tokio::spawn(async move { serve(&session, ours).await }))
+    }
+
+    async fn ask(peer: &mut DuplexStream) {
+        peer.write_all(QUESTION).await.expect("written");
+        let mut answer = [0; ANSWER.len()];
+        peer.read_exact(&mut answer).await.expect("answered");
+        assert_eq!(answer, ANSWER);
+    }
+
+    async fn assert_nothing_more(peer: &mut DuplexStream) {
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.expect("read");
+        assert_eq!(rest, b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_as_idle_as_postfix_may_leave_it_still_answers() {
+        let (mut peer, _stop, served) = connect();
+        for _ in 0..5 {
+            // Postfix keeps one for 300 s idle and 1000 s in all.
+            tokio::time::advance(Duration::from_secs(1100)).await;
+            ask(&mut peer).await;
+        }
+        drop(peer);
+        assert_eq!(served.await.expect("no panic").expect("no fault"), End::PeerClosed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_is_closed_in_the_end() {
+        let (mut peer, _stop, served) = connect();
+        ask(&mut peer).await;
+        assert_eq!(served.await.expect("no panic").expect("no fault"), End::Idle);
+        assert_nothing_more(&mut peer).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_request_does_not_keep_a_connection_open_for_ever() {
+        let (mut peer, _stop, served) = connect();
+        peer.write_all(&QUESTION[..20]).await.expect("written");
+        assert_eq!(served.await.expect("no panic").expect("no fault"), End::Idle);
+        assert_nothing_more(&mut peer).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_closes_at_rest_and_answers_what_was_begun() {
+        let (mut peer, stop, served) = connect();
+        ask(&mut peer).await;
+        peer.write_all(&QUESTION[..20]).await.expect("written");
+        // Let the half request be read before the stop.
+        tokio::task::yield_now().await;
+        stop.cancel();
+        peer.write_all(&QUESTION[20..]).await.expect("written");
+        let mut answer = [0; ANSWER.len()];
+        peer.read_exact(&mut answer).await.expect("answered");
+        assert_eq!(served.await.expect("no panic").expect("no fault"), End::Stopped);
+        assert_nothing_more(&mut peer).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_request_is_not_answered() {
+        for request in [&b"request=junk\n\n"[..], b"\n", b"no equals sign\n\n"] {
+            let (mut peer, _stop, served) = connect();
+            peer.write_all(request).await.expect("written");
+            assert!(served.await.expect("no panic").is_err());
+            assert_nothing_more(&mut peer).await;
+        }
+    }
+}

@@ -12,6 +12,8 @@ use crate::rights::{
 /// One run through the checks.
 pub(super) struct Judging<'a> {
     case: Case<'a>,
+    /// Of the recipient's domain; `None` without a recipient.
+    class: Option<DomainClass>,
     pub(super) trail: Trail,
     /// The relay right was allowed in so many words.
     granted: bool,
@@ -21,7 +23,9 @@ pub(super) struct Judging<'a> {
 
 impl<'a> Judging<'a> {
     pub(super) fn new(case: Case<'a>) -> Self {
-        Self { case, trail: Trail::new(), granted: false, by_failure: false }
+        let recipient = case.facts.envelope.recipient.as_ref();
+        let class = recipient.map(|recipient| case.rules.domains.class_of(recipient).0);
+        Self { case, class, trail: Trail::new(), granted: false, by_failure: false }
     }
 
     pub(super) fn run(&mut self) -> Result<(), Reason> {
@@ -50,7 +54,7 @@ impl<'a> Judging<'a> {
         match &known.account {
             None => self.not_asked(
                 Check::Standing,
-                if known.login.is_some() { Because::NoDirectory } else { Because::NoLogin },
+                if self.case.login().is_some() { Because::NoDirectory } else { Because::NoLogin },
             ),
             Some(Lookup::Found(holder)) => {
                 let state = holder.account.state;
@@ -100,11 +104,13 @@ impl<'a> Judging<'a> {
             return Ok(());
         }
         let found = self.of_grants(Right::Submit, false);
-        if self.case.known.login.is_none() && found == Finding::Silent {
+        if self.case.login().is_none() && found == Finding::Silent {
             return self.check_trusted();
         }
         let settled = self.settle(Check::Submit, rules.submit, found, Because::Right(found));
-        self.note_observed(Check::Submit, found, self.of_grants(Right::Submit, true));
+        if rules.has_observed_grants() {
+            self.note_observed(Check::Submit, found, self.of_grants(Right::Submit, true));
+        }
         settled
     }
 
@@ -133,7 +139,7 @@ impl<'a> Judging<'a> {
         let of = |login: &Login, lookup: &Lookup| {
             resolve(right, Subject { login, lookup }, &rules.grants, with_observed)
         };
-        let login = known.login.as_ref().map_or(Finding::Silent, |login| {
+        let login = self.case.login().map_or(Finding::Silent, |login| {
             let everybody = match rules.authenticated {
                 Some(_) => Finding::Allowed(Source::Authenticated),
                 None => Finding::Silent,
@@ -151,7 +157,7 @@ impl<'a> Judging<'a> {
 
     fn check_sender(&mut self) -> Result<(), Reason> {
         let Case { facts, known, rules, .. } = self.case;
-        let Some(login) = &known.login else {
+        let Some(login) = self.case.login() else {
             self.not_asked(Check::Sender, Because::NoLogin);
             return Ok(());
         };
@@ -189,10 +195,11 @@ impl<'a> Judging<'a> {
             return Ok(());
         };
         let Some(lookup) = &known.recipient else {
-            let class = rules.domains.class_of(recipient).0;
-            let because = match class {
-                DomainClass::Local if recipient.domain().is_some() => Because::ModeOff,
-                _ => Because::Class(class),
+            let because = match self.class {
+                Some(class) if class != DomainClass::Local || recipient.domain().is_none() => {
+                    Because::Class(class)
+                }
+                _ => Because::ModeOff,
             };
             self.not_asked(Check::Recipient, because);
             return Ok(());
@@ -245,8 +252,7 @@ impl<'a> Judging<'a> {
             self.not_asked(Check::Relay, Because::RightsNotJudged);
             return Ok(());
         }
-        let (class, _) = rules.domains.class_of(recipient);
-        if class != DomainClass::External {
+        if let Some(class) = self.class.filter(|class| *class != DomainClass::External) {
             self.pass(Check::Relay, Because::Class(class));
             return Ok(());
         }
@@ -256,7 +262,10 @@ impl<'a> Judging<'a> {
         let because = Because::Relay { client, login, routed: recipient.is_routed() };
         let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
         self.granted = matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
-        self.note_observed(Check::Relay, found, client.or(self.of_grants(Right::Relay, true)));
+        if rules.has_observed_grants() {
+            let with_observed = client.or(self.of_grants(Right::Relay, true));
+            self.note_observed(Check::Relay, found, with_observed);
+        }
         settled
     }
 
@@ -290,7 +299,7 @@ impl<'a> Judging<'a> {
 
     fn objection(&self, check: Check, found: Finding) -> Option<Reason> {
         let by_name =
-            self.case.known.login.is_some() || matches!(found.source(), Some(Source::Grant(_)));
+            self.case.login().is_some() || matches!(found.source(), Some(Source::Grant(_)));
         Some(match found {
             Finding::Allowed(_) => return None,
             Finding::MaybeAllowed(_) | Finding::MaybeDenied(_) => Reason::DirectorySilent,

@@ -82,6 +82,11 @@ pub fn judge(case: Case, record: &Record, at: Timestamp) -> (Decision, Change) {
 }
 
 impl<'a> Case<'a> {
+    /// The login as it is looked up: rewritten, where a rewriting matched.
+    pub fn login(&self) -> Option<&'a Login> {
+        self.known.rewritten.as_ref().or(self.facts.login.as_ref())
+    }
+
     /// The account this question is charged to: the login's, or behind a gateway the author's.
     /// `None`: nobody's.
     pub fn account_key(&self) -> Option<AccountKey> {
@@ -89,7 +94,7 @@ impl<'a> Case<'a> {
         let (login, lookup) = match (gateway, &self.known.author) {
             (Some(Identity::None), _) | (Some(Identity::Sender), None) => return None,
             (Some(Identity::Sender), Some(author)) => (&author.login, Some(&author.account)),
-            _ => (self.known.login.as_ref()?, self.known.account.as_ref()),
+            _ => (self.login()?, self.known.account.as_ref()),
         };
         Some(match lookup.and_then(Lookup::account) {
             Some(account) => account.key.clone(),

@@ -1,7 +1,7 @@
 //! The id of a decision: stands in the reply, in the log, and is what `explain --id` takes.
 
 use std::fmt;
-use std::hash::Hasher;
+use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
@@ -18,14 +18,25 @@ impl DecisionId {
     /// The id of this question asked by `mta`. Not secret and no credential, so the key is fixed.
     pub fn of(mta: &str, facts: &Facts) -> Self {
         let envelope = &facts.envelope;
-        let client = facts.client.address.map(|address| address.to_string());
+        let (v4, v6);
+        let client: &[u8] = match facts.client.address {
+            Some(IpAddr::V4(address)) => {
+                v4 = address.octets();
+                &v4
+            }
+            Some(IpAddr::V6(address)) => {
+                v6 = address.octets();
+                &v6
+            }
+            None => &[],
+        };
         Self::from_bits(fingerprint(&[
             b"decision",
             mta.as_bytes(),
             facts.stage.as_str().as_bytes(),
             envelope.instance.as_bytes(),
             envelope.queue_id.as_bytes(),
-            client.as_deref().unwrap_or_default().as_bytes(),
+            client,
             facts.client.name.as_deref().unwrap_or_default().as_bytes(),
             facts.login.as_ref().map_or("", |login| login.folded()).as_bytes(),
             envelope.sender.as_bytes(),
@@ -84,12 +95,12 @@ impl DecisionId {
 /// A stable hash of a list of parts: equal on every node, machine and release. The key is fixed
 /// and public: nothing secret hangs on it.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(0x6761_7465_706f_7374, 0);
+    let mut text = Vec::with_capacity(512);
     for part in parts {
-        hasher.write(&(part.len() as u64).to_le_bytes());
-        hasher.write(part);
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
     }
-    hasher.finish()
+    SipHasher13::new_with_keys(0x6761_7465_706f_7374, 0).hash(&text)
 }
 
 impl fmt::Display for DecisionId {

@@ -72,6 +72,14 @@ impl Reason {
         }
     }
 
+    /// Whether the cause passes without anybody's doing, or is a trouble of our own.
+    pub const fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::AccountLocked | Self::LoginAmbiguous | Self::DirectorySilent | Self::OwnFault
+        )
+    }
+
     /// Code, enhanced status code and text; `{login}`, `{sender}`, `{recipient}` and `{domain}` are
     /// filled in.
     pub const fn default_reply(self) -> &'static str {

@@ -75,6 +75,11 @@ impl Template {
         Ok(Self { code, enhanced, parts })
     }
 
+    /// 4xx
+    pub fn is_temporary(&self) -> bool {
+        self.code < 500
+    }
+
     fn fill(&self, id: DecisionId, names: Names, help_url: Option<&str>) -> SmtpReply {
         let mut text = format!("[{id}] ");
         for part in &self.parts {

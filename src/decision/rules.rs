@@ -216,6 +216,10 @@ impl Rules {
         })
     }
 
+    pub(super) fn has_observed_grants(&self) -> bool {
+        self.grants.iter().any(|grant| grant.mode == Mode::Observe)
+    }
+
     /// The mode in which `reason` is held against a login's standing.
     pub(super) fn standing_mode(&self, reason: Reason) -> Mode {
         match reason {
@@ -231,8 +235,8 @@ impl Rules {
 /// What was looked up for one question. `None`: not asked, since nothing needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The login after rewriting.
-    pub login: Option<Login>,
+    /// The login to look up, where a rewriting matched.
+    pub rewritten: Option<Login>,
     pub account: Option<Lookup>,
     /// Index into [`Rules::gateways`].
     pub gateway: Option<usize>,

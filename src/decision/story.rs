@@ -182,9 +182,7 @@ impl Teller<'_> {
     fn identity(&self) -> Vec<StoryStep> {
         let Case { facts, known, rules, .. } = self.case;
         let mut steps = Vec::new();
-        if let (Some(raw), Some(login)) = (&facts.login, &known.login)
-            && raw != login
-        {
+        if let (Some(raw), Some(login)) = (&facts.login, &known.rewritten) {
             let found = format!("{raw} is looked up as {login}, by [[login.rewrite]]");
             steps.push(info("identity", found));
         }
@@ -205,7 +203,7 @@ impl Teller<'_> {
             step.settled_by = Some(self.line(gateway.line));
             steps.push(step);
         }
-        let found = match (&known.login, &known.account) {
+        let found = match (self.case.login(), &known.account) {
             (None, _) => "not logged in".into(),
             (Some(login), None) => format!("{login}; no directory is asked"),
             (Some(login), Some(lookup)) => format!("{login} is {}", account_words(lookup)),

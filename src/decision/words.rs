@@ -72,7 +72,7 @@ impl Teller<'_> {
         } else {
             format!("{} is external", self.recipient_domain())
         };
-        let by_login = match (&self.case.known.login, login) {
+        let by_login = match (self.case.login(), login) {
             (None, Finding::Silent) => "not logged in".into(),
             _ => self.right(login),
         };
@@ -112,21 +112,24 @@ impl Teller<'_> {
     fn source(&self, source: Source) -> String {
         let rules = self.rules();
         match source {
-            Source::Grant(index) => match &rules.grants[index].who {
+            Source::Grant(index) => match &rules.grants[index as usize].who {
                 Who::User(user) => format!("the grant for user {user}"),
                 Who::Group(group) => format!("the grant for group {}", self.group(*group)),
             },
-            Source::SenderGrant(index) => match &rules.sender.grants[index].who {
+            Source::SenderGrant(index) => match &rules.sender.grants[index as usize].who {
                 Who::User(user) => format!("user {user} may send as it"),
                 Who::Group(group) => format!("group {} may send as it", self.group(*group)),
             },
             Source::OwnAddress => "an address of the account itself".into(),
             Source::NullSender => "the null sender, which anybody may use".into(),
             Source::Network(index) => {
-                format!("the client is in the network {}", rules.relay.networks[index].net)
+                format!("the client is in the network {}", rules.relay.networks[index as usize].net)
             }
             Source::Host(index) => {
-                format!("the client's confirmed name matches {}", rules.relay.hosts[index].name)
+                format!(
+                    "the client's confirmed name matches {}",
+                    rules.relay.hosts[index as usize].name
+                )
             }
             Source::Certificate(_) => "the client's certificate is listed".into(),
             Source::Authenticated => "every login may submit and relay".into(),
@@ -170,11 +173,13 @@ impl Teller<'_> {
             _ => return None,
         };
         Some(match found.source()? {
-            Source::Grant(index) => self.line(rules.grants[index].line),
-            Source::SenderGrant(index) => self.line(rules.sender.grants[index].line),
-            Source::Network(index) => self.line(rules.relay.networks[index].line),
-            Source::Host(index) => self.line(rules.relay.hosts[index].line),
-            Source::Certificate(index) => self.line(rules.relay.certificates.0[index].line),
+            Source::Grant(index) => self.line(rules.grants[index as usize].line),
+            Source::SenderGrant(index) => self.line(rules.sender.grants[index as usize].line),
+            Source::Network(index) => self.line(rules.relay.networks[index as usize].line),
+            Source::Host(index) => self.line(rules.relay.hosts[index as usize].line),
+            Source::Certificate(index) => {
+                self.line(rules.relay.certificates.0[index as usize].line)
+            }
             Source::Authenticated => self.line(rules.authenticated?),
             Source::EverybodyElse => {
                 format!("{} [relay] networks-are = \"all-except\"", rules.file)

@@ -61,7 +61,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 impl Directory for FileDirectory {
     fn lookup<'a>(&'a self, login: &'a Login, groups: &'a Groups) -> Answer<'a, Lookup> {
-        Box::pin(std::future::ready(self.content.load().lookup(login, groups)))
+        Answer::Now(self.content.load().lookup(login, groups))
     }
 
     fn recipient<'a>(
@@ -69,11 +69,11 @@ impl Directory for FileDirectory {
         recipient: &'a Address,
         author: Option<&'a AccountKey>,
     ) -> Answer<'a, RecipientLookup> {
-        Box::pin(std::future::ready(self.content.load().recipient(recipient, author)))
+        Answer::Now(self.content.load().recipient(recipient, author))
     }
 
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {
-        Box::pin(std::future::ready(self.content.load().path(account, group)))
+        Answer::Now(self.content.load().path(account, group))
     }
 
     fn refresh(&self) -> Result<bool, String> {
@@ -91,17 +91,20 @@ impl Directory for FileDirectory {
     }
 }
 
+/// Only the file's own names are put in, so nobody can choose them to collide.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// What one reading of the file gave, indexed for lookups.
 #[derive(Default)]
 struct Content {
     accounts: Vec<Entry>,
     groups: Vec<Group>,
     /// Folded logins and addresses to accounts; more than one makes a login ambiguous.
-    logins: HashMap<Box<str>, SmallVec<[usize; 1]>>,
+    logins: Map<Box<str>, SmallVec<[usize; 1]>>,
     /// Folded addresses of accounts and groups.
-    recipients: HashMap<Box<[u8]>, Delivery>,
-    by_key: HashMap<AccountKey, usize>,
-    group_index: HashMap<Box<str>, usize>,
+    recipients: Map<Box<[u8]>, Delivery>,
+    by_key: Map<AccountKey, usize>,
+    group_index: Map<Box<str>, usize>,
     realms: HashSet<Box<str>>,
     netbios: HashSet<Box<str>>,
 }

@@ -11,8 +11,12 @@ use crate::rights::{Groups, Lookup, RecipientLookup};
 
 pub use file::FileDirectory;
 
-/// An answer under way. Boxed, so that directories can be chosen at run time and wrapped.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// An answer, at hand or under way.
+pub enum Answer<'a, T> {
+    /// From memory: nothing is allocated and no timer started for it.
+    Now(T),
+    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
 
 /// A directory. Every method gives an answer within the directory's own budget; whoever cannot says
 /// `Unavailable` or `Unknown`.

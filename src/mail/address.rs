@@ -3,16 +3,24 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// An envelope address: the null sender, an unqualified local part, or `local@domain`.
 ///
 /// The domain is lower-cased, without a trailing dot, and in ASCII where it was an IDN
 /// (RFC 5890); the local part keeps its bytes, which need not be UTF-8.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Address {
-    text: Box<[u8]>,
+    text: Text,
     /// Where the `@` before the domain stands; `None` when there is no domain.
     at: Option<usize>,
 }
+
+/// The bytes of an address; most fit in place.
+type Text = SmallVec<[u8; 40]>;
+
+/// An address as directories are asked for it.
+pub type FoldedAddress = Text;
 
 /// Why a raw SMTP path is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +50,7 @@ impl Address {
     pub fn from_internal(text: &[u8]) -> Self {
         match memchr::memrchr(b'@', text) {
             Some(at) => Self::from_parts(&text[..at], &text[at + 1..]),
-            None => Self { text: text.into(), at: None },
+            None => Self { text: Text::from_slice(text), at: None },
         }
     }
 
@@ -53,7 +61,7 @@ impl Address {
         let (text, at) = unquote(inner)?;
         Ok(match at {
             Some(at) => Self::from_parts(&text[..at], &text[at + 1..]),
-            None => Self { text: text.into(), at: None },
+            None => Self { text: Text::from_slice(&text), at: None },
         })
     }
 
@@ -61,16 +69,21 @@ impl Address {
         let end = domain.iter().rposition(|&b| b != b'.').map_or(0, |last| last + 1);
         let domain = &domain[..end];
         if domain.is_empty() {
-            return Self { text: local.into(), at: None };
+            return Self { text: Text::from_slice(local), at: None };
         }
-        let mut text = Vec::with_capacity(local.len() + 1 + domain.len());
+        let mut text = Text::with_capacity(local.len() + 1 + domain.len());
         text.extend_from_slice(local);
         text.push(b'@');
         match std::str::from_utf8(domain) {
-            Ok(domain) if !domain.is_ascii() => text.extend(fold_domain(domain).into_bytes()),
-            _ => text.extend(domain.iter().map(u8::to_ascii_lowercase)),
+            Ok(domain) if !domain.is_ascii() => {
+                text.extend_from_slice(fold_domain(domain).as_bytes());
+            }
+            _ => {
+                text.extend_from_slice(domain);
+                text[local.len()..].make_ascii_lowercase();
+            }
         }
-        Self { text: text.into(), at: Some(local.len()) }
+        Self { text, at: Some(local.len()) }
     }
 
     /// The null sender `<>` of bounces.
@@ -101,7 +114,7 @@ impl Address {
 
     /// The form under which directories are asked: everything lower-cased, since AD and every
     /// common LDAP schema compare mail addresses without case. Bytes that are not UTF-8 stay.
-    pub fn folded(&self) -> Vec<u8> {
+    pub fn folded(&self) -> FoldedAddress {
         fold_bytes(&self.text)
     }
 
@@ -112,7 +125,7 @@ impl Address {
         let cut = local.iter().skip(1).position(|b| delimiters.as_bytes().contains(b))? + 1;
         Some(match self.domain() {
             Some(domain) => Self::from_parts(&local[..cut], domain),
-            None => Self { text: local[..cut].into(), at: None },
+            None => Self { text: Text::from_slice(&local[..cut]), at: None },
         })
     }
 }
@@ -127,10 +140,14 @@ pub fn fold_domain(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
 }
 
-fn fold_bytes(text: &[u8]) -> Vec<u8> {
+fn fold_bytes(text: &[u8]) -> Text {
     match std::str::from_utf8(text) {
-        Ok(text) if !text.is_ascii() => text.to_lowercase().into_bytes(),
-        _ => text.to_ascii_lowercase(),
+        Ok(text) if !text.is_ascii() => Text::from_vec(text.to_lowercase().into_bytes()),
+        _ => {
+            let mut folded = Text::from_slice(text);
+            folded.make_ascii_lowercase();
+            folded
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use compact_str::CompactString;
+
 /// The SMTP client as the mail server saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Client {
@@ -10,8 +12,8 @@ pub struct Client {
     /// into IPv6 is held as IPv4.
     pub address: Option<IpAddr>,
     /// Lower case, forward-confirmed (Postfix `client_name`, never `reverse_client_name`).
-    pub name: Option<Box<str>>,
-    pub certificate: Option<Certificate>,
+    pub name: Option<CompactString>,
+    pub certificate: Option<Box<Certificate>>,
 }
 
 /// A TLS client certificate, proved by its handshake; its names may still be anybody's claim.
@@ -35,9 +37,10 @@ impl Client {
     }
 
     /// A host name in lower case without its trailing dot; `unknown` and the empty name are `None`.
-    pub fn parse_name(text: &[u8]) -> Option<Box<str>> {
-        let name = std::str::from_utf8(text).ok()?.trim_end_matches('.').to_ascii_lowercase();
-        (!name.is_empty() && name != "unknown").then(|| name.into())
+    pub fn parse_name(text: &[u8]) -> Option<CompactString> {
+        let mut name = CompactString::new(std::str::from_utf8(text).ok()?.trim_end_matches('.'));
+        name.make_ascii_lowercase();
+        (!name.is_empty() && name != "unknown").then_some(name)
     }
 }
 

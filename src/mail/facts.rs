@@ -1,6 +1,9 @@
-//! What one question says, whichever protocol it came by.
+//! What one question says, whichever protocol it came by. Short strings are kept in place: a
+//! question is read, judged and remembered without an allocation for each of its names.
 
 use std::fmt;
+
+use compact_str::CompactString;
 
 use crate::mail::{Address, Client, Login, Stage};
 
@@ -35,9 +38,9 @@ pub struct Envelope {
     /// Accepted recipients; known at DATA and end of message, 0 before.
     pub recipient_count: u32,
     /// Postfix's `instance`: one MAIL transaction of one Postfix; empty outside one.
-    pub instance: Box<str>,
+    pub instance: CompactString,
     /// The MTA's queue id; empty while there is none.
-    pub queue_id: Box<str>,
+    pub queue_id: CompactString,
     /// Bytes: the client's claim before end of message, the truth at it; 0 when unknown.
     pub size: u64,
 }
@@ -51,7 +54,7 @@ pub struct Facts {
     /// `None`: did not log in.
     pub login: Option<Login>,
     /// The SASL mechanism, such as `PLAIN`; empty without a login.
-    pub sasl_method: Box<str>,
+    pub sasl_method: CompactString,
     pub envelope: Envelope,
 }
 
@@ -63,7 +66,7 @@ impl Facts {
             stage,
             client: Client::default(),
             login: None,
-            sasl_method: Box::default(),
+            sasl_method: CompactString::default(),
             envelope: Envelope::default(),
         }
     }

@@ -4,14 +4,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 /// A SASL login (Postfix `sasl_username`, milter `{auth_authen}`), never empty.
 ///
 /// Two logins are the same when they differ in case only: AD, LDAP and Dovecot's default compare
 /// them so.
 #[derive(Clone)]
 pub struct Login {
-    raw: Box<str>,
-    folded: Box<str>,
+    raw: CompactString,
+    folded: CompactString,
 }
 
 /// What a login's spelling says.
@@ -32,12 +34,19 @@ impl Login {
         if name.is_empty() {
             return None;
         }
-        let raw: String = match std::str::from_utf8(name) {
+        let raw: CompactString = match std::str::from_utf8(name) {
             Ok(name) => name.into(),
-            Err(_) => String::from_utf8_lossy(name).replace(char::REPLACEMENT_CHARACTER, "?"),
+            Err(_) => {
+                String::from_utf8_lossy(name).replace(char::REPLACEMENT_CHARACTER, "?").into()
+            }
         };
-        let folded = if raw.is_ascii() { raw.to_ascii_lowercase() } else { raw.to_lowercase() };
-        Some(Self { raw: raw.into(), folded: folded.into() })
+        let mut folded = raw.clone();
+        if raw.is_ascii() {
+            folded.make_ascii_lowercase();
+        } else {
+            folded = raw.to_lowercase();
+        }
+        Some(Self { raw, folded })
     }
 
     /// As the client typed it; for logs and incidents.

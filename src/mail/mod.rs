@@ -8,7 +8,7 @@ mod reply;
 mod stage;
 mod time;
 
-pub use address::{Address, AddressFault, fold_domain};
+pub use address::{Address, AddressFault, FoldedAddress, fold_domain};
 pub use client::{Certificate, Client};
 pub use facts::{Envelope, Facts, Protocol};
 pub use login::{AccountKey, Login, LoginForm};

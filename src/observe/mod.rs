@@ -5,13 +5,12 @@ mod decision_log;
 mod metrics;
 mod recent;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Judged;
 
 pub use metrics::{Metrics, Turned};
-pub use recent::Recent;
+pub use recent::{OBJECTIONS, PASSES, Recent};
 
 /// Which decisions get a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +42,6 @@ impl Observer {
         if self.logged >= least {
             decision_log::write(&judged, took);
         }
-        self.recent.keep(Arc::new(judged), objects);
+        self.recent.keep(judged, objects);
     }
 }

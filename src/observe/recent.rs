@@ -1,41 +1,66 @@
 //! The last decisions, for `explain --id`.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use parking_lot::Mutex;
 
 use crate::decision::DecisionId;
 use crate::engine::Judged;
 
-/// About 1 KiB each. Refusals are what people ask about, so passes do not push them out.
-const OBJECTIONS: usize = 4096;
-const PASSES: usize = 1024;
+/// Refusals are what people ask about, so passes do not push them out. About 1 KiB each.
+pub const OBJECTIONS: usize = 4096;
+
+/// Few, so that remembering a pass stays within the processor's cache.
+pub const PASSES: usize = 256;
 
 /// Two bounded memories: of objections, and of the rest.
-#[derive(Default)]
 pub struct Recent {
-    objections: Mutex<VecDeque<Arc<Judged>>>,
-    passes: Mutex<VecDeque<Arc<Judged>>>,
+    objections: Mutex<Ring>,
+    passes: Mutex<Ring>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { objections: Mutex::new(Ring::of(OBJECTIONS)), passes: Mutex::new(Ring::of(PASSES)) }
+    }
+}
+
+/// The last so many decisions; a new one takes the place of the oldest.
+struct Ring {
+    kept: Vec<Judged>,
+    limit: usize,
+    next: usize,
+}
+
+impl Ring {
+    fn of(limit: usize) -> Self {
+        Self { kept: Vec::new(), limit, next: 0 }
+    }
+
+    fn keep(&mut self, judged: Judged) {
+        if self.kept.len() < self.limit {
+            self.kept.push(judged);
+        } else {
+            self.kept[self.next] = judged;
+        }
+        self.next = (self.next + 1) % self.limit;
+    }
+
+    /// The latest first.
+    fn find(&self, id: DecisionId) -> Option<&Judged> {
+        let (newer, older) = self.kept.split_at(self.next.min(self.kept.len()));
+        newer.iter().rev().chain(older.iter().rev()).find(|judged| judged.decision.id == id)
+    }
 }
 
 impl Recent {
-    pub(super) fn keep(&self, judged: Arc<Judged>, objects: bool) {
-        let (memory, limit) = match objects {
-            true => (&self.objections, OBJECTIONS),
-            false => (&self.passes, PASSES),
-        };
-        let mut memory = memory.lock();
-        let oldest = if memory.len() == limit { memory.pop_front() } else { None };
-        memory.push_back(judged);
-        drop(memory);
-        drop(oldest);
+    pub(super) fn keep(&self, judged: Judged, objects: bool) {
+        let memory = if objects { &self.objections } else { &self.passes };
+        memory.lock().keep(judged);
     }
 
     /// The latest decision with this id.
-    pub fn find(&self, id: DecisionId) -> Option<Arc<Judged>> {
-        [&self.objections, &self.passes].into_iter().find_map(|memory| {
-            memory.lock().iter().rev().find(|judged| judged.decision.id == id).cloned()
-        })
+    pub fn find(&self, id: DecisionId) -> Option<Judged> {
+        [&self.objections, &self.passes]
+            .into_iter()
+            .find_map(|memory| memory.lock().find(id).cloned())
     }
 }

@@ -1,15 +1,16 @@
 //! What the configuration says of one right of one subject, and by which entry.
 
-/// The entry that settled a right. Indexes count from 0 in the order of the configuration.
+/// The entry that settled a right. Indexes count from 0 in the order of the configuration; they are
+/// small, since every decision carries some on its trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    Grant(usize),
-    SenderGrant(usize),
+    Grant(u32),
+    SenderGrant(u32),
     OwnAddress,
     NullSender,
-    Network(usize),
-    Host(usize),
-    Certificate(usize),
+    Network(u32),
+    Host(u32),
+    Certificate(u32),
     /// `[relay] authenticated = true`
     Authenticated,
     /// `[relay] networks-are = "all-except"`, and the client is not on the list.

@@ -1,6 +1,6 @@
 //! `[[grant]]` and `[[sender.grant]]`: rights by user and group.
 
-use crate::mail::{Address, Login};
+use crate::mail::{Address, FoldedAddress, Login};
 use crate::rights::{Finding, Lookup, Membership, Source};
 
 /// What a check does with its objection.
@@ -68,7 +68,7 @@ impl Grant {
 pub struct SenderGrant {
     pub who: Who,
     /// Folded addresses.
-    pub addresses: Vec<Vec<u8>>,
+    pub addresses: Vec<FoldedAddress>,
     /// Whole domains, folded.
     pub domains: Vec<Vec<u8>>,
     pub line: usize,
@@ -106,7 +106,7 @@ pub fn resolve(right: Right, subject: Subject, grants: &[Grant], with_observed: 
         if !counts {
             continue;
         }
-        let source = Source::Grant(index);
+        let source = Source::Grant(index as u32);
         settled = settled.or(match (subject.is(&grant.who), ruling) {
             (Membership::No, _) => continue,
             (Membership::Yes, Ruling::Allow) => Finding::Allowed(source),
@@ -149,8 +149,8 @@ pub fn own_sender(
             continue;
         }
         settled = settled.or(match subject.is(&grant.who) {
-            Membership::Yes => Finding::Allowed(Source::SenderGrant(index)),
-            Membership::Unknown => Finding::MaybeAllowed(Source::SenderGrant(index)),
+            Membership::Yes => Finding::Allowed(Source::SenderGrant(index as u32)),
+            Membership::Unknown => Finding::MaybeAllowed(Source::SenderGrant(index as u32)),
             Membership::No => continue,
         });
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 /// Names in lower case, each with the index of its entry; the longest match wins.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    entries: HashMap<Box<[u8]>, usize>,
+    /// Only the configuration's own names are put in, so nobody can choose them to collide.
+    entries: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
 }
 
 impl Names {

@@ -89,14 +89,14 @@ impl RelayList {
     /// all-except list counts here at all, which it never does where the Internet comes in.
     pub fn client(&self, client: &Client, may_except: bool) -> Finding {
         let network = match client.address.and_then(|address| self.network_of(address)) {
-            Some(index) => ruled(self.networks[index].ruling, Source::Network(index)),
+            Some(index) => ruled(self.networks[index].ruling, Source::Network(index as u32)),
             None if self.all_except && may_except && client.address.is_some() => {
                 Finding::Allowed(Source::EverybodyElse)
             }
             None => Finding::Silent,
         };
         let host = match client.name.as_deref().and_then(|name| self.names.find(name.as_bytes())) {
-            Some(index) => ruled(Some(self.hosts[index].ruling), Source::Host(index)),
+            Some(index) => ruled(Some(self.hosts[index].ruling), Source::Host(index as u32)),
             None => Finding::Silent,
         };
         let certificate = client
@@ -129,7 +129,7 @@ impl Certificates {
                 CertificateName::Subject(own) => certificate.subject.as_ref() == Some(own),
             };
             if named {
-                settled = settled.or(ruled(Some(entry.ruling), Source::Certificate(index)));
+                settled = settled.or(ruled(Some(entry.ruling), Source::Certificate(index as u32)));
             }
         }
         settled
@@ -235,7 +235,10 @@ mod tests {
         let found = |fingerprints: [Option<&str>; 2], subject: Option<&str>| {
             let fingerprints = fingerprints.map(|f| f.map(Into::into));
             let certificate = Certificate { fingerprints, subject: subject.map(Into::into) };
-            list.client(&Client { certificate: Some(certificate), ..Client::default() }, false)
+            list.client(
+                &Client { certificate: Some(Box::new(certificate)), ..Client::default() },
+                false,
+            )
         };
         assert_eq!(found([None, Some("ab01")], None), Finding::Allowed(Source::Certificate(0)));
         assert_eq!(found([Some("ab01"), None], None), Finding::Allowed(Source::Certificate(0)));

@@ -1,6 +1,7 @@
 //! Reads a TOML document with the place of every value: all faults are collected, each with file,
 //! line, column, key and what is allowed; every effective value is remembered with its origin.
 
+mod arrays;
 mod table;
 mod values;
 mod written;

@@ -3,19 +3,19 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::settings::written::{pick, quoted, written};
+use crate::settings::written::{pick, quoted};
 use crate::settings::{Reader, Setting, kind, listed, one_of, suggest};
 
 /// A table of the document, or one that is absent and has only defaults.
 pub struct Table<'a, 't> {
-    table: Option<&'a DeTable<'t>>,
+    pub(super) table: Option<&'a DeTable<'t>>,
     /// Dotted path, empty for the root; `listen[0]` in an array.
-    path: String,
-    header: String,
-    number: usize,
+    pub(super) path: String,
+    pub(super) header: String,
+    pub(super) number: usize,
     /// Byte offset of the table, for faults that concern all of it.
-    at: usize,
-    known: Vec<&'static str>,
+    pub(super) at: usize,
+    pub(super) known: Vec<&'static str>,
 }
 
 /// A value with its place.
@@ -57,7 +57,7 @@ impl<'a, 't> Table<'a, 't> {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
 
-    fn take(&mut self, key: &'static str) -> Option<(&'a Spanned<DeValue<'t>>, usize)> {
+    pub(super) fn take(&mut self, key: &'static str) -> Option<(&'a Spanned<DeValue<'t>>, usize)> {
         self.known.push(key);
         let value = self.value(key)?;
         Some((value, value.span().start))
@@ -307,85 +307,6 @@ impl<'a, 't> Table<'a, 't> {
         }
     }
 
-    /// An array of strings; each with its place.
-    pub fn texts(&mut self, reader: &mut Reader, key: &'static str) -> Vec<Item<String>> {
-        self.entries(reader, key, "a string", |table, reader, value, at, name| {
-            match value.get_ref() {
-                DeValue::String(text) => {
-                    let mut item = table.item(reader, key, text.to_string(), at);
-                    item.key = name.into();
-                    Some(item)
-                }
-                _ => None,
-            }
-        })
-    }
-
-    /// An array whose entries are strings, or tables that hold the string under `name` and say more.
-    pub fn texts_or_tables(
-        &mut self,
-        reader: &mut Reader,
-        key: &'static str,
-        mut read: impl FnMut(&mut Reader, Option<Item<String>>, Option<Table<'a, 't>>),
-    ) {
-        let entries =
-            self.entries(reader, key, "a string or a table", |table, reader, value, at, name| {
-                match value.get_ref() {
-                    DeValue::String(text) => {
-                        let mut item = table.item(reader, key, text.to_string(), at);
-                        item.key = name.into();
-                        Some((Some(item), None))
-                    }
-                    DeValue::Table(below) => {
-                        let below = Table {
-                            table: Some(below),
-                            header: String::new(),
-                            path: name.into(),
-                            number: 0,
-                            at,
-                            known: Vec::new(),
-                        };
-                        Some((None, Some(below)))
-                    }
-                    _ => None,
-                }
-            });
-        for (item, table) in entries {
-            read(reader, item, table);
-        }
-    }
-
-    fn entries<T>(
-        &mut self,
-        reader: &mut Reader,
-        key: &'static str,
-        expected: &str,
-        read: impl Fn(&Self, &mut Reader, &'a Spanned<DeValue<'t>>, usize, &str) -> Option<T>,
-    ) -> Vec<T> {
-        let Some((value, at)) = self.take(key) else {
-            self.show(reader, key, "[]".into(), None);
-            return Vec::new();
-        };
-        let path = self.key(key);
-        let DeValue::Array(array) = value.get_ref() else {
-            reader.fault(at, &path, format!("expected an array, found {}", kind(value)));
-            return Vec::new();
-        };
-        let mut entries = Vec::new();
-        for (index, value) in array.iter().enumerate() {
-            let (at, name) = (value.span().start, format!("{path}[{index}]"));
-            match read(self, reader, value, at, &name) {
-                Some(entry) => entries.push(entry),
-                None => {
-                    reader.fault(at, &name, format!("expected {expected}, found {}", kind(value)));
-                }
-            }
-        }
-        let shown = array.iter().map(|value| written(value.get_ref())).collect::<Vec<_>>();
-        self.show(reader, key, format!("[{}]", shown.join(", ")), Some(at));
-        entries
-    }
-
     /// Whether the key is missing here.
     pub fn is_absent(&self, key: &str) -> bool {
         self.table.is_none_or(|table| !table.iter().any(|(name, _)| name.get_ref() == key))
@@ -408,11 +329,11 @@ impl<'a, 't> Table<'a, 't> {
         }
     }
 
-    fn item<T>(&self, reader: &Reader, key: &str, value: T, at: usize) -> Item<T> {
+    pub(super) fn item<T>(&self, reader: &Reader, key: &str, value: T, at: usize) -> Item<T> {
         Item { value, at, line: reader.line(at), key: self.key(key) }
     }
 
-    fn show(&self, reader: &mut Reader, key: &str, value: String, at: Option<usize>) {
+    pub(super) fn show(&self, reader: &mut Reader, key: &str, value: String, at: Option<usize>) {
         if self.number == 0 && !self.path.is_empty() {
             return;
         }

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
+use compact_str::CompactString;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::mail::{Address, Certificate, Client, Envelope, Facts, Login, Protocol, Reply, Stage};
@@ -99,9 +100,6 @@ impl From<std::io::Error> for Fault {
 pub struct Codec {
     /// Bytes of the pending request already searched for its end.
     searched: usize,
-    /// Where the line under way begins.
-    line_start: usize,
-    attributes: usize,
 }
 
 impl Decoder for Codec {
@@ -109,35 +107,18 @@ impl Decoder for Codec {
     type Error = Fault;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Facts>, Fault> {
-        while let Some(offset) = memchr::memchr(b'\n', &buffer[self.searched..]) {
-            let newline = self.searched + offset;
-            let is_end = newline == self.line_start;
-            if newline - self.line_start > LINE_LIMIT_BYTES {
-                return Err(Fault::LineTooLong);
+        match end_of_request(buffer, self.searched) {
+            Some(end) if end > REQUEST_LIMIT_BYTES => Err(Fault::RequestTooLong),
+            Some(end) => {
+                self.searched = 0;
+                parse(&buffer.split_to(end)).map(Some)
             }
-            self.searched = newline + 1;
-            self.line_start = newline + 1;
-            if self.searched > REQUEST_LIMIT_BYTES {
-                return Err(Fault::RequestTooLong);
-            }
-            if is_end {
-                let request = buffer.split_to(self.searched);
-                *self = Self::default();
-                return parse(&request).map(Some);
-            }
-            self.attributes += 1;
-            if self.attributes > ATTRIBUTE_LIMIT {
-                return Err(Fault::TooManyAttributes);
+            None => {
+                // The last byte may be the first of the two that end a request.
+                self.searched = buffer.len().saturating_sub(1);
+                check_pending(buffer).map(|()| None)
             }
         }
-        self.searched = buffer.len();
-        if buffer.len() - self.line_start > LINE_LIMIT_BYTES {
-            return Err(Fault::LineTooLong);
-        }
-        if buffer.len() > REQUEST_LIMIT_BYTES {
-            return Err(Fault::RequestTooLong);
-        }
-        Ok(None)
     }
 
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Facts>, Fault> {
@@ -146,6 +127,27 @@ impl Decoder for Codec {
             decoded => Ok(decoded),
         }
     }
+}
+
+/// How long the first request is, its empty line included. One that is nothing but an empty line
+/// ends at its first byte.
+fn end_of_request(buffer: &[u8], searched: usize) -> Option<usize> {
+    if buffer.first() == Some(&b'\n') {
+        return Some(1);
+    }
+    memchr::memmem::find(&buffer[searched..], b"\n\n").map(|at| searched + at + 2)
+}
+
+/// Refuses an endless line or request before its end comes.
+fn check_pending(buffer: &[u8]) -> Result<(), Fault> {
+    if buffer.len() <= LINE_LIMIT_BYTES {
+        return Ok(());
+    }
+    let line_start = memchr::memrchr(b'\n', buffer).map_or(0, |newline| newline + 1);
+    if buffer.len() - line_start > LINE_LIMIT_BYTES {
+        return Err(Fault::LineTooLong);
+    }
+    if buffer.len() > REQUEST_LIMIT_BYTES { Err(Fault::RequestTooLong) } else { Ok(()) }
 }
 
 impl Encoder<&Reply> for Codec {
@@ -217,23 +219,40 @@ fn place(name: &[u8]) -> Option<usize> {
 impl<'a> Attributes<'a> {
     fn scan(request: &'a [u8]) -> Result<Self, Fault> {
         let mut attributes = Self::default();
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', request) {
-            let line = &request[start..end];
-            start = end + 1;
+        let (mut start, mut equals, mut count) = (0, None, 0);
+        // One pass over the bytes: the first '=' of a line ends its name, LF its value. The stretches
+        // between them are so short that a loop is quicker than a search by vectors.
+        for (at, byte) in request.iter().enumerate() {
+            match byte {
+                b'\n' => {}
+                b'=' if equals.is_none() => {
+                    equals = Some(at);
+                    continue;
+                }
+                _ => continue,
+            }
+            let (line, line_equals) = (start..at, equals.take());
+            start = at + 1;
             if line.is_empty() {
                 break;
             }
-            if line.ends_with(b"\r") {
+            count += 1;
+            if line.len() > LINE_LIMIT_BYTES {
+                return Err(Fault::LineTooLong);
+            }
+            if count > ATTRIBUTE_LIMIT {
+                return Err(Fault::TooManyAttributes);
+            }
+            if request[at - 1] == b'\r' {
                 return Err(Fault::CarriageReturn);
             }
-            let equals = memchr::memchr(b'=', line).ok_or(Fault::NoEqualsSign)?;
-            if let Some(place) = place(&line[..equals]) {
+            let equals = line_equals.ok_or(Fault::NoEqualsSign)?;
+            if let Some(place) = place(&request[line.start..equals]) {
                 let value = &mut attributes.values[place];
                 if value.is_some() {
                     return Err(Fault::Repeated(NAMES[place]));
                 }
-                *value = Some(&line[equals + 1..]);
+                *value = Some(&request[equals + 1..at]);
             }
         }
         Ok(attributes)
@@ -243,7 +262,7 @@ impl<'a> Attributes<'a> {
         self.values[place].unwrap_or_default()
     }
 
-    fn text(&self, place: usize) -> Box<str> {
+    fn text(&self, place: usize) -> CompactString {
         lossy(self.value(place))
     }
 
@@ -286,7 +305,7 @@ pub fn parse(request: &[u8]) -> Result<Facts, Fault> {
             name: Client::parse_name(attributes.value(3)),
             certificate: parse_certificate(&attributes),
         },
-        sasl_method: if login.is_some() { attributes.text(10) } else { Box::default() },
+        sasl_method: if login.is_some() { attributes.text(10) } else { CompactString::default() },
         login,
         envelope: Envelope {
             sender: Address::from_internal(attributes.value(4)),
@@ -314,13 +333,14 @@ fn parse_stage(state: &[u8]) -> Result<Stage, Fault> {
     })
 }
 
-fn parse_certificate(attributes: &Attributes) -> Option<Certificate> {
+fn parse_certificate(attributes: &Attributes) -> Option<Box<Certificate>> {
     let fingerprints = [attributes.fingerprint(13), attributes.fingerprint(14)];
     if fingerprints.iter().all(Option::is_none) {
         return None;
     }
     let subject = decode_xtext(attributes.value(12));
-    Some(Certificate { fingerprints, subject: (!subject.is_empty()).then(|| lossy(&subject)) })
+    let subject = (!subject.is_empty()).then(|| String::from_utf8_lossy(&subject).into());
+    Some(Box::new(Certificate { fingerprints, subject }))
 }
 
 /// Undoes xtext (RFC 3461 4), in which Postfix writes certificate names: `+20` is a space. What is
@@ -347,8 +367,11 @@ fn decode_xtext(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-fn lossy(text: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(text).into()
+fn lossy(text: &[u8]) -> CompactString {
+    match std::str::from_utf8(text) {
+        Ok(text) => CompactString::new(text),
+        Err(_) => CompactString::from_utf8_lossy(text),
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,11 @@ fn an_account_that_is_locked_disabled_or_expired_is_told_so() {
             &marker("standing"),
         )
     };
-    attempt("erin").assert_refused(450, "4.7.13", "The account erin is locked, try again later");
+    attempt("erin").assert_refused(
+        450,
+        "4.7.13",
+        "The account erin is locked for now, try again later",
+    );
     attempt("frank").assert_refused(550, "5.7.13", "The account frank is disabled");
     attempt("grace").assert_refused(550, "5.7.13", "The account grace has expired");
 }

@@ -163,7 +163,7 @@ fn read_recipient(reader: &mut Reader, table: &mut Table<'_, '_>) -> Pending {
             reader.fault(item.at, &item.key, what);
             continue;
         }
-        addresses.push(address.folded().into());
+        addresses.push(address.folded().as_slice().into());
     }
     Pending {
         authenticated_only: table.flag(reader, "authenticated-only", false),
