@@ -1,7 +1,7 @@
 //! The documents against the program: metrics, replies, shown output, the example configuration, and
 //! every relative link.
 
-use gatepost::decision::Reason;
+use gatepost::decision::{DecisionId, Reason};
 use gatepost::observe::Metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -79,12 +79,29 @@ fn every_relative_link_points_to_something() {
 
 #[test]
 fn shown_stories_are_what_explain_prints() {
-    let readme = document("README.md");
-    let book = document("docs/command-line.md");
-    let bob = ["--client", "192.0.2.9", "--login", "bob", "--sender", "bob@example.org"];
-    let carol = ["--login", "carol", "--sender", "carol@example.org"];
-    assert_shown(&readme, &[&bob[..], &["--rcpt", "x@far.test"]].concat());
-    assert_shown(&book, &[&carol[..], &["--rcpt", "bob@example.org"]].concat());
+    assert_shown("README.md", &bob());
+    assert_shown("docs/command-line.md", &carol());
+}
+
+/// An id names a question, so it can be asked again; two ids stand for any.
+#[test]
+fn shown_ids_are_those_of_the_questions_shown() {
+    let client = ["--client", "192.0.2.9"];
+    let not_hers =
+        ["--login", "alice", "--sender", "bob@example.org", "--rcpt", "alice@example.org"];
+    let anonymous = ["--sender", "erin@example.org", "--rcpt", "x@far.test"];
+    let mut known = vec!["3F9K2M7QW1ZT".to_owned(), "0123456789AB".to_owned()];
+    for question in
+        [bob(), carol(), [&client[..], &not_hers].concat(), [&client[..], &anonymous].concat()]
+    {
+        let told = story(&question);
+        known.extend(ids(&told));
+    }
+    for file in ["README.md", "docs/command-line.md", "docs/install.md", "docs/replies.md"] {
+        for id in ids(&document(file)) {
+            assert!(known.contains(&id), "{file}: {id} is none of {known:?}");
+        }
+    }
 }
 
 #[test]
@@ -93,16 +110,39 @@ fn the_shipped_configuration_has_no_faults() {
     assert!(checked.status.success(), "{checked:?}");
 }
 
+fn bob() -> Vec<&'static str> {
+    let words = "--client 192.0.2.9 --login bob --sender bob@example.org --rcpt x@far.test";
+    words.split(' ').collect()
+}
+
+fn carol() -> Vec<&'static str> {
+    "--login carol --sender carol@example.org --rcpt bob@example.org".split(' ').collect()
+}
+
 /// Every line but that with the time stands in the document.
 #[track_caller]
-fn assert_shown(document: &str, question: &[&str]) {
+fn assert_shown(file: &str, question: &[&str]) {
+    let document = document(file);
+    for line in story(question).lines().filter(|line| !line.contains(" at 20")) {
+        assert!(document.lines().any(|shown| shown == line), "not in {file}: {line}");
+    }
+}
+
+/// What `explain` tells of the quick start.
+fn story(question: &[&str]) -> String {
     let quickstart = ["explain", "--offline", "-c", "config/quickstart.toml"];
     let told = gatepost(&[&quickstart, question].concat());
     let told = String::from_utf8(told.stdout).expect("text");
     assert!(told.lines().count() > 5, "a story was told: {told}");
-    for line in told.lines().filter(|line| !line.contains(" at 20")) {
-        assert!(document.lines().any(|shown| shown == line), "not shown: {line}");
-    }
+    told
+}
+
+/// In brackets, or after `id=`.
+fn ids(text: &str) -> Vec<String> {
+    let after = |mark: &'static str| text.split(mark).skip(1);
+    let words = after("[").chain(after("id="));
+    let words = words.filter_map(|rest| rest.get(..12));
+    words.filter_map(DecisionId::parse).map(|id| id.as_str().to_owned()).collect()
 }
 
 fn gatepost(arguments: &[&str]) -> Output {
