@@ -17,7 +17,7 @@ const NO_RELAY: &str = "bob has no relay right: mail to far.test is not allowed"
 const NOT_TRUSTED: &str =
     "Unable to relay for friend@far.test: not logged in and not in a relay network";
 const STRANGER: &str = "ADDR=203.0.113.45";
-const RELAY_NETWORK: &str = "ADDR=192.0.2.5";
+const RELAY_NETWORK: &str = "ADDR=198.51.100.5";
 
 #[test]
 fn enforcing_judges_logins_and_strangers() {
@@ -135,7 +135,7 @@ fn wired(asked: &str, service: &str, mode: &str, on_grant: &str) -> Lab {
     let lab = Lab::start_wired(|folder, ports, main_cf| {
         let policy = format!("inet:127.0.0.1:{}", ports.policy_internet);
         let asked = fill(&format!("postfix/{asked}"), &[("inet:127.0.0.1:10031", &policy)]);
-        let lines = format!("{asked}{}mynetworks = 192.0.2.0/28\n", shipped("postfix/main.cf"));
+        let lines = format!("{asked}{}mynetworks = 198.51.100.0/28\n", shipped("postfix/main.cf"));
         Wiring {
             main_cf: without(&main_cf, &lines) + &lines,
             services: services(service, ports),
