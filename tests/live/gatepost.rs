@@ -17,11 +17,6 @@ pub struct Gatepost {
 }
 
 impl Gatepost {
-    /// Starts with the lab's configuration.
-    pub fn start(folder: &Path, ports: &Ports) -> Gatepost {
-        Gatepost::start_with(folder, &configuration(folder, ports))
-    }
-
     pub fn start_with(folder: &Path, configuration: &str) -> Gatepost {
         let mut gatepost = Gatepost { folder: folder.to_owned(), process: None, runs: 0 };
         fs::write(gatepost.configuration(), configuration).expect("a file can be written");
@@ -149,7 +144,8 @@ name = "Press"
 members = ["alice"]
 "#;
 
-fn configuration(folder: &Path, ports: &Ports) -> String {
+/// The lab's.
+pub fn configuration(folder: &Path, ports: &Ports) -> String {
     let Ports {
         policy_internet, policy_submission, policy_granting, policy_observing, http, ..
     } = ports;

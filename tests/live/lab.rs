@@ -3,8 +3,8 @@
 
 use crate::certificates;
 use crate::dovecot::Dovecot;
-use crate::gatepost::Gatepost;
-use crate::postfix::Postfix;
+use crate::gatepost::{Gatepost, configuration};
+use crate::postfix::{Postfix, main_cf, services};
 use crate::process::{DEADLINE, read, until, within};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;
@@ -51,9 +51,26 @@ pub struct Ports {
     pub http: u16,
 }
 
+/// What Postfix and gatepost are started with.
+pub struct Wiring {
+    pub main_cf: String,
+    /// The SMTP services of master.cf.
+    pub services: String,
+    pub gatepost: String,
+}
+
 impl Lab {
     /// For tests that disturb gatepost.
     pub fn start() -> Lab {
+        Lab::start_wired(|folder, ports, main_cf| Wiring {
+            main_cf,
+            services: services(folder, ports),
+            gatepost: configuration(folder, ports),
+        })
+    }
+
+    /// With another wiring, made from the folder, the ports and the lab's main.cf.
+    pub fn start_wired(wiring: impl FnOnce(&Path, &Ports, String) -> Wiring) -> Lab {
         assert!(
             rustix::process::geteuid().is_root(),
             "the live suite needs root: Postfix starts as root"
@@ -62,9 +79,11 @@ impl Lab {
         let ports = Ports::free();
         certificates::make(&folder.path);
         let (local, external) = (Sink::open(Protocol::Lmtp), Sink::open(Protocol::Smtp));
-        let postfix = Postfix::start(&folder.path, &ports, local.port(), external.port());
+        let main_cf = main_cf(&folder.path, local.port(), external.port());
+        let wiring = wiring(&folder.path, &ports, main_cf);
+        let postfix = Postfix::start(&folder.path, &wiring.main_cf, &wiring.services);
         let dovecot = Dovecot::start(&folder.path);
-        let gatepost = Gatepost::start(&folder.path, &ports);
+        let gatepost = Gatepost::start_with(&folder.path, &wiring.gatepost);
         Lab { postfix, dovecot, gatepost, local, external, ports, folder }
     }
 

@@ -23,5 +23,6 @@ mod reload;
 mod routing;
 mod senders;
 mod sessions;
+mod snippets;
 mod sockets;
 mod stages;

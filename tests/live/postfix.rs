@@ -24,7 +24,8 @@ pub struct Postfix {
 }
 
 impl Postfix {
-    pub fn start(folder: &Path, ports: &Ports, local: u16, external: u16) -> Postfix {
+    /// With this main.cf, and these SMTP services before the other parts in master.cf.
+    pub fn start(folder: &Path, main_cf: &str, services: &str) -> Postfix {
         let (configuration, queue, state) =
             (folder.join("conf"), folder.join("queue"), folder.join("state"));
         let command = program("postfix", "postfix");
@@ -35,8 +36,8 @@ impl Postfix {
         let write = |name: &str, text: &str| {
             fs::write(configuration.join(name), text).expect("a file can be written")
         };
-        write("main.cf", &main_cf(folder, local, external));
-        write("master.cf", &format!("{}{PARTS}", services(&configuration, ports)));
+        write("main.cf", main_cf);
+        write("master.cf", &format!("{services}{PARTS}"));
         write("permitted", PERMITTED);
         let certificates = [LISTED, UNLISTED]
             .map(|name| format!("{} {name}\n", certificates::fingerprint(folder, name)));
@@ -83,7 +84,7 @@ fn files(folder: &Path) -> usize {
     entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
-fn main_cf(folder: &Path, local: u16, external: u16) -> String {
+pub fn main_cf(folder: &Path, local: u16, external: u16) -> String {
     let folder = folder.display();
     format!(
         "compatibility_level = 3.6
@@ -137,10 +138,10 @@ smtpd_policy_service_timeout = 20s
     )
 }
 
-fn services(configuration: &Path, ports: &Ports) -> String {
+pub fn services(folder: &Path, ports: &Ports) -> String {
     let clients = format!(
-        "check_client_access cidr:{}/permitted, permit_tls_clientcerts",
-        configuration.display()
+        "check_client_access cidr:{}/conf/permitted, permit_tls_clientcerts",
+        folder.display()
     );
     let trusted = format!("permit_mynetworks, {clients}, permit_sasl_authenticated, reject");
     let inet = |port| format!("check_policy_service inet:127.0.0.1:{port}");
