@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::cli::Exit;
+use crate::cli::{Exit, say};
 use crate::config::{Socket, parse_socket};
 
 /// Postfix waits this long (smtpd_policy_service_timeout); a person should not have to.
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) fn ask(arguments: &Arguments) -> Exit {
     match exchange(arguments) {
         Ok(answer) => {
-            println!("{answer}");
+            say(&format!("{answer}\n"));
             match answer.as_bytes().first() {
                 Some(b'5') => Exit::No,
                 Some(b'4') => Exit::Deferred,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{Exit, host};
+use crate::cli::{Exit, host, say};
 use crate::config;
 
 /// Tells all faults and warnings of a file on stderr; with `print` the effective configuration on
@@ -14,14 +14,14 @@ pub(super) fn check(file: &Path, print: bool) -> Exit {
                 eprintln!("warning: {warning}");
             }
             if print {
-                print!("{}", config::print(&config, &file.display().to_string()));
+                say(&config::print(&config, &file.display().to_string()));
             } else {
                 let warnings = match config.warnings.len() {
                     0 => String::new(),
                     1 => ", 1 warning".into(),
                     more => format!(", {more} warnings"),
                 };
-                println!("{}: no faults{warnings}", file.display());
+                say(&format!("{}: no faults{warnings}\n", file.display()));
             }
             Exit::Done
         }

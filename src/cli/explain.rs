@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use crate::admin::{self, Asked};
-use crate::cli::{DEFAULT_FILE, Exit, Output, host, small_runtime};
+use crate::cli::{DEFAULT_FILE, Exit, Output, host, say, small_runtime};
 use crate::config::{self, Config, Socket};
 use crate::daemon::{clock, open_directory};
 use crate::decision::{DecisionId, Story};
@@ -77,7 +77,7 @@ struct NoStory {
 pub(super) fn explain(arguments: Arguments) -> Exit {
     match stories(&arguments) {
         Ok(stories) => {
-            print_stories(&stories, arguments.output);
+            say(&written(&stories, arguments.output));
             exit_of(&stories)
         }
         Err(NoStory { exit, why }) => {
@@ -175,6 +175,12 @@ fn control_socket(arguments: &Arguments) -> Result<PathBuf, NoStory> {
 
 fn load(file: &Path) -> Result<Config, NoStory> {
     config::load(file, &host()).map_err(|faults| {
+        if !file.exists() {
+            return unreachable(format!(
+                "{}: no such file; name the configuration with --config, or the daemon's socket with --control",
+                file.display()
+            ));
+        }
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         NoStory { exit: Exit::No, why: lines.join("\n") }
     })
@@ -230,39 +236,42 @@ fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
-fn print_stories(stories: &[Story], output: Output) {
+/// Everything that is printed, as one text.
+fn written(stories: &[Story], output: Output) -> String {
     if output == Output::Json {
         // A list, whatever its length, so that a program reads one shape.
-        println!("{}", serde_json::to_string_pretty(stories).unwrap_or_default());
-        return;
+        return serde_json::to_string_pretty(stories).unwrap_or_default()
+            + "
+";
     }
-    for (index, story) in stories.iter().enumerate() {
-        if index > 0 {
-            println!();
-        }
-        print_story(story);
-    }
+    stories.iter().map(story_text).collect::<Vec<_>>().join("\n")
 }
 
-fn print_story(story: &Story) {
-    println!("{}", shown(&story.summary));
-    println!("  {} at {}, id {}, mode {}", story.listener, story.at, story.id, story.mode);
+fn story_text(story: &Story) -> String {
+    let mut text = String::new();
+    let mut line = |line: std::fmt::Arguments<'_>| text.push_str(&format!("{line}\n"));
+    line(format_args!("{}", shown(&story.summary)));
+    line(format_args!(
+        "  {} at {}, id {}, mode {}",
+        story.listener, story.at, story.id, story.mode
+    ));
     let question: Vec<String> =
         story.question.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect();
-    println!("  asked: {}", question.join(", "));
-    println!();
+    line(format_args!("  asked: {}", question.join(", ")));
+    line(format_args!(""));
     for step in &story.steps {
-        println!("  {:<10} {:<13} {}", step.step, step.outcome, shown(&step.found));
+        line(format_args!("  {:<10} {:<13} {}", step.step, step.outcome, shown(&step.found)));
         if let Some(by) = &step.settled_by {
-            println!("  {:<24} settled by {}", "", shown(by));
+            line(format_args!("  {:<24} settled by {}", "", shown(by)));
         }
     }
-    println!();
-    println!("  answer     {}", shown(&story.answer));
-    println!("  client     {}", shown(&story.client_sees));
+    line(format_args!(""));
+    line(format_args!("  answer     {}", shown(&story.answer)));
+    line(format_args!("  client     {}", shown(&story.client_sees)));
     for change in &story.would_change_it {
-        println!("  to change  {}", shown(change));
+        line(format_args!("  to change  {}", shown(change)));
     }
+    text
 }
 
 /// Logins and addresses are others' text: what would steer a terminal, or turn the direction of

@@ -5,6 +5,7 @@ mod check;
 mod explain;
 mod run;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,6 +87,11 @@ pub fn run() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::explain(arguments).into(),
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
     }
+}
+
+/// Writes to stdout; a reader that went away, as head(1) does, is no fault.
+fn say(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// This machine's name, the default of `server.name`.

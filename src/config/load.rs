@@ -1,11 +1,12 @@
 //! Reads and checks the whole file.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::rights::read_rules;
-use crate::config::{Config, Endpoint, Log, LogFormat, Socket, Startup};
+use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
 use crate::decision::{Facing, OnFailure, OnGrant, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
@@ -250,6 +251,16 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             "no [directory], no [[grant]] and no [relay]: no right is judged",
         );
         return;
+    }
+    let submits = |listen: &Listen| listen.listener.facing == Facing::Submission;
+    let covers_loopback = rules.relay.networks.iter().any(|entry| {
+        entry.ruling == Some(Ruling::Allow) && entry.net.contains(&IpAddr::from([127, 0, 0, 1]))
+    });
+    if covers_loopback && startup.listen.iter().any(submits) {
+        reader.warn_all(
+            "relay.networks",
+            "holds 127.0.0.1: whoever sends through this machine, such as by its webmail, may relay, whatever the login",
+        );
     }
     if rules.domains.is_empty() {
         reader.warn_all(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{Group, User, chown};
+use socket2::{Domain, SockRef};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::config::{Endpoint, Socket};
@@ -77,15 +78,17 @@ pub async fn bind(endpoint: &Endpoint, handed: &mut Handed) -> io::Result<Bound>
 }
 
 fn adopt(fd: OwnedFd) -> io::Result<Bound> {
-    let probe = std::net::TcpListener::from(fd.try_clone()?);
-    if probe.local_addr().is_ok() {
-        let listener = std::net::TcpListener::from(fd);
-        listener.set_nonblocking(true)?;
-        return Ok(Bound::Tcp(TcpListener::from_std(listener)?));
+    let socket = SockRef::from(&fd);
+    if !socket.is_listener()? {
+        return Err(io::Error::other(
+            "the socket handed over does not listen (ListenStream= in the socket unit)",
+        ));
     }
-    let listener = std::os::unix::net::UnixListener::from(fd);
-    listener.set_nonblocking(true)?;
-    Ok(Bound::Unix(UnixListener::from_std(listener)?, None))
+    socket.set_nonblocking(true)?;
+    if socket.domain()? == Domain::UNIX {
+        return Ok(Bound::Unix(UnixListener::from_std(fd.into())?, None));
+    }
+    Ok(Bound::Tcp(TcpListener::from_std(fd.into())?))
 }
 
 /// Binds in a folder nobody else can enter, sets owner, group and mode there, and moves the socket

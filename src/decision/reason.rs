@@ -100,7 +100,7 @@ impl Reason {
             }
             Self::LoginNotFound => "550 5.7.1 {login} is not known to the directory",
             Self::LoginAmbiguous => {
-                "451 4.3.5 {login} names more than one account; the postmaster has been told"
+                "451 4.3.5 {login} names more than one account; please tell the postmaster"
             }
             Self::RecipientUnknown => "550 5.1.1 {recipient} is not known here",
             Self::RecipientAuthenticatedOnly => {

@@ -164,7 +164,7 @@ mod tests {
             (Reason::LoginNotFound, "550 5.7.1 [0123456789AB] bob is not known to the directory"),
             (
                 Reason::LoginAmbiguous,
-                "451 4.3.5 [0123456789AB] bob names more than one account; the postmaster has been told",
+                "451 4.3.5 [0123456789AB] bob names more than one account; please tell the postmaster",
             ),
             (Reason::RecipientUnknown, "550 5.1.1 [0123456789AB] x@far.test is not known here"),
             (

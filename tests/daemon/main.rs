@@ -9,9 +9,10 @@ mod site;
 mod answers;
 mod broken_requests;
 mod command_line;
+mod corners;
 mod drain;
 mod explain;
-mod findings;
+
 mod limits;
 mod logs;
 mod pages;

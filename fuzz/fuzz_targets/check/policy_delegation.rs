@@ -10,7 +10,7 @@ use gatepost::decision::{
     Case, DecisionId, Identity, Known, KnownAuthor, Listener, OnFailure, OnGrant, Paths, Rules,
     Story, decide,
 };
-use gatepost::mail::{AccountKey, Facts, Login, Reply, Stage, Timestamp};
+use gatepost::mail::{AccountKey, Address, Facts, Login, Reply, Stage, Timestamp};
 use gatepost::rights::{
     Account, AccountState, DomainClass, Holder, Lookup, Membership, Memberships, Mode,
     RecipientLookup, Restriction,
@@ -26,6 +26,8 @@ pub fn check(input: &[u8]) {
     assert_eq!(whole, pieces, "the cuts {:?} make a difference", input.cuts);
     check_requests_alone(&input.stream, &whole.requests);
     for facts in &whole.requests {
+        check_folding(&facts.envelope.sender);
+        facts.envelope.recipient.iter().for_each(check_folding);
         check_answers(&input, facts);
     }
 }
@@ -150,6 +152,15 @@ fn check_requests_alone(stream: &[u8], requests: &[Facts]) {
     }
 }
 
+/// What is folded is folded once and for all.
+fn check_folding(address: &Address) {
+    assert_ne!(address.domain(), Some(&b""[..]));
+    if address.domain().is_some() {
+        let folded = address.folded();
+        assert_eq!(Address::from_internal(&folded).folded(), folded, "{address}");
+    }
+}
+
 /// Whatever is known of login and recipient, the answer to `facts` is one of those there can be.
 fn check_answers(input: &Input, facts: &Facts) {
     let Input { listener, rules, .. } = input;
@@ -184,6 +195,11 @@ fn check_answer(case: Case) {
     assert_eq!(decide(case), decision, "the same case is decided in two ways");
     let story = Story::tell(case, &decision, &Paths::new(), Timestamp::default());
     assert_eq!(story.id, decision.id.as_str());
+    let asked = story.question.iter().map(|(_, value)| value);
+    let found = story.steps.iter().map(|step| &step.found);
+    for line in asked.chain(found).chain(&story.would_change_it).chain([&story.summary]) {
+        assert!(!line.contains(char::is_control), "{line:?} drives the terminal");
+    }
 }
 
 /// `550 5.7.1 [ID] text` in printable ASCII, and short enough for Postfix to add the recipient and
@@ -267,7 +283,8 @@ impl Directory {
 
     /// What the engine would gather for this question.
     fn tells(&self, facts: &Facts, rules: &Rules) -> Known {
-        let mut known = Known { gateway: rules.gateway(facts), ..Known::default() };
+        let mut known =
+            Known { gateway: rules.gateway(facts, facts.login.as_ref(), None), ..Known::default() };
         known.rewritten = facts.login.as_ref().and_then(|login| rules.rewrite(login));
         let Some((lookup, recipient)) = &self.0 else { return known };
         known.account = facts.login.as_ref().map(|_| lookup.clone());

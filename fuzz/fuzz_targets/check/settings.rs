@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use gatepost::config::{self, Config};
-use gatepost::directory::{Answer, Directory, FileDirectory};
+use gatepost::directory::{Answer, Author, Directory, FileDirectory};
 use gatepost::mail::{Address, Login};
 use gatepost::rights::{Groups, Lookup, Membership};
 use gatepost::settings::{Fault, Setting};
@@ -150,8 +150,8 @@ fn check_directory(path: &Path, text: &[u8], groups: &Groups) {
         }
         for address in &account.addresses {
             let address = Address::from_internal(address);
-            now(directory.recipient(&address, Some(&account.key)));
-            now(directory.recipient(&address, None));
+            now(directory.recipient(&address, Author::Account(&account.key)));
+            now(directory.recipient(&address, Author::Nobody));
         }
     }
 }

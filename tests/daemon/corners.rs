@@ -1,4 +1,4 @@
-//! Behaviour that is still missing; each test moves to the file of its subject once it passes.
+//! What once was wrong at the edges: signals at the start, paths too long, forged lines, foreign sockets.
 
 use crate::client::{id_of, rcpt};
 use crate::page::{metric, read, wait_for_metric};
