@@ -20,7 +20,8 @@ pub struct Usage {
     /// `None`: nothing was charged yet.
     pub last: Option<Timestamp>,
     charged: Remembered<MESSAGES>,
-    charged_recipients: Remembered<RECIPIENTS>,
+    /// Only where messages are charged recipient by recipient.
+    charged_recipients: Option<Box<Remembered<RECIPIENTS>>>,
 }
 
 /// Postfix repeats a request after a broken connection (smtpd_policy_service_try_limit 2), and one
@@ -30,26 +31,28 @@ const MESSAGES: usize = 16;
 /// A repeated RCPT follows its first within seconds.
 const RECIPIENTS: usize = 64;
 
-/// The last `N` keys.
+/// The last `N` keys; 0 where there is none yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Remembered<const N: usize> {
-    keys: [Option<u64>; N],
+    keys: [u64; N],
     next: usize,
 }
 
 impl<const N: usize> Default for Remembered<N> {
     fn default() -> Self {
-        Self { keys: [None; N], next: 0 }
+        Self { keys: [0; N], next: 0 }
     }
 }
 
 impl<const N: usize> Remembered<N> {
     /// `false` when the key was there already.
     fn insert(&mut self, key: u64) -> bool {
-        if self.keys.contains(&Some(key)) {
+        // 1 in 2^64 keys is 0.
+        let key = key.max(1);
+        if self.keys.contains(&key) {
             return false;
         }
-        self.keys[self.next] = Some(key);
+        self.keys[self.next] = key;
         self.next = (self.next + 1) % N;
         true
     }
@@ -58,7 +61,9 @@ impl<const N: usize> Remembered<N> {
 impl Usage {
     /// Adds the charge; `false` when it was made before, and nothing changed.
     pub fn charge(&mut self, charge: Charge, at: Timestamp) -> bool {
-        if charge.recipient.is_some_and(|key| !self.charged_recipients.insert(key)) {
+        if let Some(recipient) = charge.recipient
+            && !self.charged_recipients.get_or_insert_default().insert(recipient)
+        {
             return false;
         }
         let is_new = self.charged.insert(charge.message);
