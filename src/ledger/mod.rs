@@ -31,29 +31,28 @@ const MESSAGES: usize = 16;
 /// A repeated RCPT follows its first within seconds.
 const RECIPIENTS: usize = 64;
 
-/// The last `N` keys; 0 where there is none yet.
+/// The last `N` keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Remembered<const N: usize> {
     keys: [u64; N],
-    next: usize,
+    /// How many were ever written; the oldest are overwritten.
+    written: usize,
 }
 
 impl<const N: usize> Default for Remembered<N> {
     fn default() -> Self {
-        Self { keys: [0; N], next: 0 }
+        Self { keys: [0; N], written: 0 }
     }
 }
 
 impl<const N: usize> Remembered<N> {
     /// `false` when the key was there already.
     fn insert(&mut self, key: u64) -> bool {
-        // 1 in 2^64 keys is 0.
-        let key = key.max(1);
-        if self.keys.contains(&key) {
+        if self.keys[..self.written.min(N)].contains(&key) {
             return false;
         }
-        self.keys[self.next] = key;
-        self.next = (self.next + 1) % N;
+        self.keys[self.written % N] = key;
+        self.written += 1;
         true
     }
 }
