@@ -375,8 +375,8 @@ proptest! {
     fn a_refusal_has_codes_id_and_text(rules in rules(), facing in facing(), questions in questions()) {
         let site = rules.site(facing, "enforce");
         for asked in &questions {
-            let decision = site.judge(asked.facts()).decision;
-            let Reply::Refuse(reply) = decision.reply else { continue };
+            let judged = site.judge(asked.facts());
+            let Reply::Refuse(reply) = &judged.decision.reply else { continue };
             let line = reply.to_string();
             let words: Vec<&str> = line.splitn(4, ' ').collect();
             let [code, enhanced, id, text] = words[..] else { panic!("four parts: {line}") };
@@ -385,8 +385,8 @@ proptest! {
             prop_assert_eq!(enhanced.split('.').count(), 3, "{}", line);
             prop_assert!(enhanced.split('.').all(|number| number.parse::<u16>().is_ok()), "{line}");
             prop_assert_eq!(&enhanced[..1], &code[..1], "{}", line);
-            prop_assert_eq!(id, format!("[{}]", decision.id), "{}", line);
-            prop_assert_eq!(DecisionId::find_all(&line)[0], decision.id, "{}", line);
+            prop_assert_eq!(id, format!("[{}]", judged.case().id()), "{}", line);
+            prop_assert_eq!(DecisionId::find_all(&line)[0], judged.case().id(), "{}", line);
             prop_assert!(!text.trim().is_empty(), "{line}");
             prop_assert!(line.len() <= 400 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
         }

@@ -22,7 +22,6 @@ pub struct Case<'a> {
 /// The answer, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    pub id: DecisionId,
     pub reply: Reply,
     /// The objection that settled it; in observe mode the one that would have.
     pub reason: Option<Reason>,
@@ -57,14 +56,13 @@ impl Decision {
 pub fn decide(case: Case) -> Decision {
     let mut judging = Judging::new(case);
     let settled = judging.run();
-    let id = DecisionId::of(&case.listener.mta, case.facts);
     let enforces = case.listener.mode == Mode::Enforce;
     let reply = match settled {
-        Err(reason) if enforces => Reply::Refuse(case.fill(reason, id)),
+        Err(reason) if enforces => Reply::Refuse(case.fill(reason)),
         Ok(()) if enforces && judging.may_grant() => Reply::Grant,
         _ => Reply::NoObjection,
     };
-    Decision { id, reply, reason: settled.err(), mode: case.listener.mode, trail: judging.trail }
+    Decision { reply, reason: settled.err(), mode: case.listener.mode, trail: judging.trail }
 }
 
 /// Judges one question with the account's record in hand and charges the message when it passes.
@@ -82,6 +80,11 @@ pub fn judge(case: Case, record: &Record, at: Timestamp) -> (Decision, Change) {
 }
 
 impl<'a> Case<'a> {
+    /// The id of this question; made when somebody is told it.
+    pub fn id(&self) -> DecisionId {
+        DecisionId::of(&self.listener.mta, self.facts)
+    }
+
     /// The login as it is looked up: rewritten, where a rewriting matched.
     pub fn login(&self) -> Option<&'a Login> {
         self.known.rewritten.as_ref().or(self.facts.login.as_ref())
@@ -121,7 +124,7 @@ impl<'a> Case<'a> {
         Charge { message, recipient: None, recipients: envelope.recipient_count.max(1) }
     }
 
-    fn fill(&self, reason: Reason, id: DecisionId) -> SmtpReply {
+    fn fill(&self, reason: Reason) -> SmtpReply {
         let envelope = &self.facts.envelope;
         let author = self.known.author.as_ref().map(|author| &author.login);
         let login = self.facts.login.as_ref().or(author).map_or("this client", Login::raw);
@@ -135,6 +138,6 @@ impl<'a> Case<'a> {
             None => String::new(),
         };
         let names = ReplyNames { values: [login, &sender, &recipient, &domain] };
-        self.rules.replies.fill(reason, id, names)
+        self.rules.replies.fill(reason, self.id(), names)
     }
 }

@@ -70,7 +70,7 @@ impl Story {
         }
         Self {
             schema: "gatepost.explain/1".into(),
-            id: decision.id.to_string(),
+            id: case.id().to_string(),
             at: at.to_string(),
             summary: teller.summary(decision),
             listener: format!("{} ({})", case.listener.name, facing_word(case.listener.facing)),

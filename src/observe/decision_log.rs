@@ -23,7 +23,7 @@ pub(super) fn write(judged: &Judged, took: Duration) {
     let observed = (!observed.is_empty()).then(|| observed.join(","));
     tracing::info!(
         target: TARGET,
-        id = %decision.id,
+        id = %judged.case().id(),
         action = decision.action(),
         reason = decision.reason.map(|reason| reason.as_str()),
         mode = decision.mode.as_str(),

@@ -42,6 +42,9 @@ impl Observer {
         if self.logged >= least {
             decision_log::write(&judged, took);
         }
-        self.recent.keep(judged, objects);
+        // The id of a pass that was not logged is known to nobody.
+        if objects || self.logged == LoggedDecisions::All {
+            self.recent.keep(judged, objects);
+        }
     }
 }

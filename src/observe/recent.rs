@@ -47,7 +47,7 @@ impl Ring {
     /// The latest first.
     fn find(&self, id: DecisionId) -> Option<&Judged> {
         let (newer, older) = self.kept.split_at(self.next.min(self.kept.len()));
-        newer.iter().rev().chain(older.iter().rev()).find(|judged| judged.decision.id == id)
+        newer.iter().rev().chain(older.iter().rev()).find(|judged| judged.case().id() == id)
     }
 }
 

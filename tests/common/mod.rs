@@ -152,7 +152,7 @@ pub fn word(judged: &Judged) -> String {
             let reason = decision.reason.expect("a refusal has a reason");
             let mut words = reason.default_reply().splitn(3, ' ');
             let (code, enhanced) = (words.next().expect("a code"), words.next().expect("another"));
-            let start = format!("{code} {enhanced} [{}] ", decision.id);
+            let start = format!("{code} {enhanced} [{}] ", judged.case().id());
             assert!(reply.to_string().starts_with(&start), "{reply} does not start with {start}");
             reason.as_str().into()
         }

@@ -93,16 +93,16 @@ fn a_repeated_question_has_the_same_id_and_another_one_another() {
     let site = Site::new(SUBMISSION, &rules(), PEOPLE);
     let facts = || rcpt("x@far.test").login("alice").sender("alice@example.org");
     let first = site.judge(facts());
-    let id = first.decision.id;
+    let id = first.case().id();
     let mut rows = Rows::default();
-    rows.row("asked again", id, site.judge(facts()).decision.id);
-    rows.row("previewed", id, site.preview(facts()).decision.id);
+    rows.row("asked again", id, site.judge(facts()).case().id());
+    rows.row("previewed", id, site.preview(facts()).case().id());
     rows.row(
         "asked of another process",
         id,
-        Site::new(SUBMISSION, &rules(), PEOPLE).judge(facts()).decision.id,
+        Site::new(SUBMISSION, &rules(), PEOPLE).judge(facts()).case().id(),
     );
-    rows.row("the login in other letters", id, site.judge(facts().login("ALICE")).decision.id);
+    rows.row("the login in other letters", id, site.judge(facts().login("ALICE")).case().id());
     assert_eq!(first.decision, site.judge(facts()).decision);
     let others = [
         facts().recipient("y@far.test"),
@@ -114,7 +114,7 @@ fn a_repeated_question_has_the_same_id_and_another_one_another() {
         question(Stage::Data).recipient("x@far.test").login("alice").sender("alice@example.org"),
     ];
     for (index, other) in others.into_iter().enumerate() {
-        rows.row(format!("other {index}"), false, site.judge(other).decision.id == id);
+        rows.row(format!("other {index}"), false, site.judge(other).case().id() == id);
     }
     rows.end(11);
 }

@@ -190,11 +190,11 @@ fn check_answer(case: Case) {
             assert_eq!(case.listener.mode, Mode::Enforce);
             assert_eq!(decision.reason, None);
         }
-        Reply::Refuse(_) => check_refusal(action, decision.id),
+        Reply::Refuse(_) => check_refusal(action, case.id()),
     }
     assert_eq!(decide(case), decision, "the same case is decided in two ways");
     let story = Story::tell(case, &decision, &Paths::new(), Timestamp::default());
-    assert_eq!(story.id, decision.id.as_str());
+    assert_eq!(story.id, case.id().as_str());
     let asked = story.question.iter().map(|(_, value)| value);
     let found = story.steps.iter().map(|step| &step.found);
     for line in asked.chain(found).chain(&story.would_change_it).chain([&story.summary]) {
