@@ -18,7 +18,7 @@ use crate::rights::{
 use crate::store::{Store, StoreFault};
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
-/// its recipient, and up to three more behind a gateway or with an extension; Sendmail waits 10 s
+/// its recipient, and up to four more behind a gateway or with extensions; Sendmail waits 10 s
 /// for a milter, Postfix 100 s for a policy service.
 const LOOKUP_BUDGET: Duration = Duration::from_secs(2);
 
@@ -173,9 +173,17 @@ async fn author(
     if rules.gateways[gateway?].identity != Identity::Sender {
         return None;
     }
-    let login = Login::parse(facts.envelope.sender.as_bytes())?;
-    let account = account(directory, &login, rules).await;
-    Some(KnownAuthor { login, account })
+    let sender = &facts.envelope.sender;
+    let login = Login::parse(sender.as_bytes())?;
+    let found = account(directory, &login, rules).await;
+    let plain = sender.without_extension(&rules.domains.recipient_delimiter);
+    if let (Lookup::NotFound, Some(plain)) = (&found, plain)
+        && let Some(login) = Login::parse(plain.as_bytes())
+    {
+        let account = account(directory, &login, rules).await;
+        return Some(KnownAuthor { login, account });
+    }
+    Some(KnownAuthor { login, account: found })
 }
 
 async fn recipient(

@@ -306,14 +306,14 @@ fn recipients_and_whom_they_take_mail_from() {
 #[test]
 fn a_changed_file_is_read_again_and_an_unchanged_one_is_not() {
     let file = File::new("[[account]]\nlogin = 'alice'\n");
-    assert_eq!(file.directory.refresh(), Ok(false));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(false));
     file.replace("[[account]]\nlogin = 'alice'\n[[account]]\nlogin = 'bob'\n");
     assert_eq!(file.who("bob"), "not found", "nothing changes before it is read again");
-    assert_eq!(file.directory.refresh(), Ok(true));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(true));
     assert_eq!((file.who("bob"), file.directory.size()), ("file:bob".into(), (2, 0)));
-    assert_eq!(file.directory.refresh(), Ok(false));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(false));
     file.replace("");
-    assert_eq!(file.directory.refresh(), Ok(true));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(true));
     assert_eq!(file.who("alice"), "not found");
 }
 
@@ -338,7 +338,7 @@ fn a_faulty_file_keeps_the_old_content_and_names_the_place() {
     ];
     for (text, fault) in cases {
         file.replace(text);
-        let told = file.directory.refresh().expect_err(text);
+        let told = file.directory.refresh(&Groups::default(), false).expect_err(text);
         assert!(
             told.starts_with(&format!("{name}:{fault}")),
             "{told}\ndoes not start with\n{fault}"
@@ -348,7 +348,7 @@ fn a_faulty_file_keeps_the_old_content_and_names_the_place() {
         assert!(told.starts_with(&faults[0].to_string()), "{told}");
     }
     file.replace("[[account]]\nlogin = 'bob'\n");
-    assert_eq!(file.directory.refresh(), Ok(true));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(true));
     assert_eq!((file.who("alice"), file.who("bob")), ("not found".into(), "file:bob".into()));
 }
 
@@ -356,7 +356,7 @@ fn a_faulty_file_keeps_the_old_content_and_names_the_place() {
 fn all_faults_are_told_at_once() {
     let file = File::new("");
     file.replace("[[account]]\nstate = 'gone'\n[[group]]\nmembers = ['x']\n");
-    let told = file.directory.refresh().expect_err("three faults");
+    let told = file.directory.refresh(&Groups::default(), false).expect_err("three faults");
     for place in ["account[0].login", "account[0].state", "group[0].name"] {
         assert!(told.contains(place), "{place} is missing in {told}");
     }
@@ -366,10 +366,33 @@ fn all_faults_are_told_at_once() {
 fn a_file_that_vanishes_keeps_its_content_and_may_come_back() {
     let file = File::new("[[account]]\nlogin = 'alice'\n");
     std::fs::remove_file(&file.path).expect("removed");
-    let told = file.directory.refresh().expect_err("no file");
+    let told = file.directory.refresh(&Groups::default(), false).expect_err("no file");
     assert!(told.starts_with(&file.path.display().to_string()), "{told}");
     assert_eq!(file.who("alice"), "file:alice");
     file.replace("[[account]]\nlogin = 'bob'\n");
-    assert_eq!(file.directory.refresh(), Ok(true));
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(true));
     assert_eq!(file.who("bob"), "file:bob");
+}
+
+#[test]
+fn a_group_the_configuration_names_cannot_vanish_from_the_file() {
+    let with = |group: &str| {
+        format!("[[account]]\nlogin = 'carol'\n[[group]]\nname = '{group}'\nmembers = ['carol']\n")
+    };
+    let file = File::new(&with("No-Mail"));
+    let mut groups = Groups::default();
+    groups.index("no-mail");
+    file.replace(&with("No-Mial"));
+    let told = file.directory.refresh(&groups, false).expect_err("a lost group");
+    assert!(
+        told.ends_with(
+            "the configuration names the group \"no-mail\", which is gone from the file"
+        ),
+        "{told}"
+    );
+    assert!(file.directory.has_group("No-Mail"), "the old content stays");
+    // Once the configuration no longer names it, the file is read, although it has not changed.
+    assert_eq!(file.directory.refresh(&Groups::default(), false), Ok(false));
+    assert_eq!(file.directory.refresh(&Groups::default(), true), Ok(true));
+    assert!(!file.directory.has_group("No-Mail"));
 }

@@ -232,3 +232,23 @@ fn f19_a_message_charged_at_rcpt_is_one_message() {
     }
     assert_eq!(site.charged("alice"), (1, 3));
 }
+
+#[test]
+fn f20_an_extension_of_the_sender_does_not_hide_its_owner_behind_a_gateway() {
+    let rules = format!(
+        "{EVERYBODY}networks = ['192.0.2.20']\n[[gateway]]\nnet = '192.0.2.20'\nidentity = 'sender'\n[[grant]]\nuser = 'alice'\nsubmit = 'deny'\n"
+    )
+    .replace("[domains]", "[domains]\nrecipient-delimiter = '+'");
+    let site = Site::new(SUBMISSION, &rules, PEOPLE);
+    for sender in ["alice@mail.example", "alice+x@mail.example"] {
+        let facts = rcpt("x@far.test").client("192.0.2.20").sender(sender);
+        assert_eq!(site.ask(facts), "submit-denied", "{sender}");
+    }
+}
+
+#[test]
+fn f21_a_right_given_to_every_login_is_no_explicit_allow() {
+    let site = Site::new(&format!("{SUBMISSION}on-grant = 'ok'\n"), EVERYBODY, PEOPLE);
+    assert_eq!(site.ask(rcpt("x@far.test").login("ghost")), "pass");
+    assert_eq!(site.ask(rcpt("x@far.test").login("alice")), "pass");
+}

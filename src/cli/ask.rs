@@ -3,13 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-use crate::cli::{Exit, say};
+use crate::cli::{Exit, TIMEOUT, say};
 use crate::config::{Socket, parse_socket};
-
-/// Postfix waits this long (smtpd_policy_service_timeout); a person should not have to.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{Exit, host, say};
+use crate::cli::{Exit, counted, host, say};
 use crate::config;
 
 /// Tells all faults and warnings of a file on stderr; with `print` the effective configuration on
@@ -18,8 +18,7 @@ pub(super) fn check(file: &Path, print: bool) -> Exit {
             } else {
                 let warnings = match config.warnings.len() {
                     0 => String::new(),
-                    1 => ", 1 warning".into(),
-                    more => format!(", {more} warnings"),
+                    some => format!(", {}", counted(some, "warning")),
                 };
                 say(&format!("{}: no faults{warnings}\n", file.display()));
             }
@@ -29,12 +28,7 @@ pub(super) fn check(file: &Path, print: bool) -> Exit {
             for fault in &faults {
                 eprintln!("{fault}");
             }
-            eprintln!(
-                "{}: {} fault{}",
-                file.display(),
-                faults.len(),
-                if faults.len() == 1 { "" } else { "s" }
-            );
+            eprintln!("{}: {}", file.display(), counted(faults.len(), "fault"));
             Exit::No
         }
     }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use crate::admin::{self, Asked};
-use crate::cli::{DEFAULT_FILE, Exit, Output, host, say, small_runtime};
+use crate::cli::{DEFAULT_FILE, Exit, Output, TIMEOUT, host, say, small_runtime};
 use crate::config::{self, Config, Socket};
 use crate::daemon::{clock, open_directory};
 use crate::decision::{DecisionId, Story};
@@ -122,7 +122,7 @@ fn stories(arguments: &Arguments) -> Result<Vec<Story>, NoStory> {
     let control = control_socket(arguments)?;
     runtime.block_on(async {
         let request = Request::post("/explain").header("content-type", "application/json");
-        match call(&control, request.header("host", "gatepost"), body).await? {
+        match within(&control, call(&control, request.header("host", "gatepost"), body)).await? {
             (StatusCode::OK, body) => read_stories(&body),
             (_, body) => Err(NoStory { exit: Exit::No, why: text(&body) }),
         }
@@ -150,13 +150,14 @@ fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, NoStory> {
 async fn recall(control: &Path, ids: &[DecisionId]) -> Result<Vec<Story>, NoStory> {
     for id in ids {
         let request = Request::get(format!("/decision/{id}")).header("host", "gatepost");
-        if let (StatusCode::OK, body) = call(control, request, Vec::new()).await? {
+        let answer = within(control, call(control, request, Vec::new())).await?;
+        if let (StatusCode::OK, body) = answer {
             return read_stories(&body);
         }
     }
     let ids: Vec<&str> = ids.iter().map(DecisionId::as_str).collect();
     let why = format!(
-        "the daemon remembers no decision {}: it keeps the last {OBJECTIONS} refusals and {PASSES} passes since its start; its log has the line (id={})",
+        "the daemon remembers no decision {}: it keeps the last {OBJECTIONS} refusals since its start and, where passes are logged, {PASSES} of them; its log has the line (id={})",
         ids.join(" or "),
         ids[0]
     );
@@ -197,6 +198,19 @@ async fn evaluate(file: &Path, asked: &Asked) -> Result<Vec<Story>, NoStory> {
     admin::explain(&engine, &listeners, asked, clock::now())
         .await
         .map_err(|fault| NoStory { exit: Exit::No, why: fault.to_string() })
+}
+
+/// A daemon that is frozen takes a question and answers nothing.
+async fn within<T>(
+    control: &Path,
+    answer: impl Future<Output = Result<T, NoStory>>,
+) -> Result<T, NoStory> {
+    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+        Err(unreachable(format!(
+            "{}: no answer within 10 s (--offline evaluates the file without the daemon)",
+            control.display()
+        )))
+    })
 }
 
 async fn call(

@@ -8,6 +8,7 @@ mod run;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -32,10 +33,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// How long a person waits for an answer; Postfix waits 100 s (smtpd_policy_service_timeout).
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 const DEFAULT_FILE: &str = "/etc/gatepost/gatepost.toml";
 const QUICKSTART_FILE: &str = "config/quickstart.toml";
 
-/// Submit and relay rights beside Postfix and Sendmail.
+/// Submit and relay rights beside Postfix.
 ///
 /// Without a command: the quick start, with config/quickstart.toml below the current folder.
 ///
@@ -92,6 +96,11 @@ pub fn run() -> ExitCode {
 /// Writes to stdout; a reader that went away, as head(1) does, is no fault.
 fn say(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// `1 fault`, `3 faults`
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// This machine's name, the default of `server.name`.

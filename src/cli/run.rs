@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{Exit, host};
+use crate::cli::{Exit, counted, host};
 use crate::config::{self, Config, Socket};
 use crate::daemon::{self, log};
 
@@ -31,7 +31,7 @@ fn start(file: &Path, ready: impl FnOnce(&Welcome)) -> Exit {
             for fault in &faults {
                 eprintln!("{fault}");
             }
-            eprintln!("{}: not started: {} fault(s)", file.display(), faults.len());
+            eprintln!("{}: not started: {}", file.display(), counted(faults.len(), "fault"));
             return Exit::No;
         }
     };

@@ -10,7 +10,7 @@ use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
 use crate::decision::{Facing, OnFailure, OnGrant, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
-use crate::rights::{Mode, Ruling};
+use crate::rights::{Grant, Mode, Ruling, Who};
 use crate::settings::{Fault, Item, Reader, Table, duration};
 
 /// Reads `path`. `host` is this machine's name, the default of `server.name`. All faults are told,
@@ -277,6 +277,16 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         rules.authenticated.is_some() || rules.grants.iter().any(|grant| allows(grant.submit));
     if !submits {
         reader.warn_all("grant", "nothing gives the submit right (no grant with submit = \"allow\", and relay.authenticated is false): every login is refused");
+    }
+    let is_user_deny = |grant: &Grant| {
+        matches!(grant.who, Who::User(_))
+            && [grant.submit, grant.relay].contains(&Some(Ruling::Deny))
+    };
+    if startup.directory_file.is_none() && rules.grants.iter().any(is_user_deny) {
+        reader.warn_all(
+            "grant",
+            "a deny for a user without a [directory] holds for that spelling of the login only",
+        );
     }
     let Some(path) = &startup.directory_file else {
         for (mode, key) in [

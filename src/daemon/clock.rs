@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sd_notify::NotifyState;
+
 use crate::mail::Timestamp;
 
 /// Now, by the wall clock.
@@ -24,4 +26,9 @@ impl Stopwatch {
     pub fn took(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// What systemd wants to know of a reload (sd_notify(3), MONOTONIC_USEC).
+pub fn monotonic() -> NotifyState<'static> {
+    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0))
 }

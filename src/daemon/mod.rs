@@ -149,12 +149,12 @@ async fn wait_for_the_end(mut reload: reload::Reload, mut signals: Signals) {
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             Some(()) = signals.hangup.recv() => {
-                tell_systemd(&[NotifyState::Reloading, monotonic()]);
+                tell_systemd(&[NotifyState::Reloading, clock::monotonic()]);
                 reload.config();
-                reload.directory();
+                reload.directory(true);
                 tell_systemd(&[NotifyState::Ready]);
             }
-            _ = refresh.tick() => reload.directory(),
+            _ = refresh.tick() => reload.directory(false),
             _ = watchdog.tick() => tell_systemd(&[NotifyState::Watchdog]),
         }
     }
@@ -165,10 +165,6 @@ async fn wait_for_the_end(mut reload: reload::Reload, mut signals: Signals) {
 fn watchdog() -> tokio::time::Interval {
     let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |whole| whole / 2);
     tokio::time::interval(every.max(Duration::from_millis(1)))
-}
-
-fn monotonic() -> NotifyState<'static> {
-    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0))
 }
 
 fn tell_systemd(state: &[NotifyState<'_>]) {

@@ -1,8 +1,11 @@
 //! One policy delegation connection: question, answer, question, until the peer closes.
 
+use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::clock::{self, Stopwatch};
 use crate::decision::Listener;
 use crate::engine::Engine;
-use crate::mail::Protocol;
+use crate::mail::{Protocol, Reply};
 use crate::observe::Observer;
+use crate::rights::Mode;
 use crate::wire::policy_delegation::{Codec, Fault, serialise};
 
 /// A peer that takes no answer for this long is gone: Postfix itself waits 100 s
@@ -42,6 +46,8 @@ pub enum End {
     PeerClosed,
     Idle,
     Stopped,
+    /// After a fault of our own.
+    OwnFault,
 }
 
 /// Serves one connection to its end.
@@ -60,8 +66,12 @@ where
     loop {
         while let Some(facts) = codec.decode(&mut incoming)? {
             let watch = Stopwatch::start();
-            let judged = session.engine.judge(&session.listener, facts, clock::now()).await;
+            let at = clock::now();
             outgoing.clear();
+            let Ok(judged) = caught(session.engine.judge(&session.listener, facts, at)).await
+            else {
+                return own_fault(session, &mut stream, &mut outgoing).await;
+            };
             serialise(&judged.decision.reply, &mut outgoing);
             write(&mut stream, &outgoing).await?;
             session.observer.decided(judged, watch.took());
@@ -80,6 +90,37 @@ where
             },
         }
     }
+}
+
+/// Runs `judging`; a panic in it is this question's fault alone.
+async fn caught<T>(judging: impl Future<Output = T>) -> std::thread::Result<T> {
+    let mut judging = pin!(judging);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| judging.as_mut().poll(context)));
+        match polled {
+            Ok(Poll::Ready(judged)) => Poll::Ready(Ok(judged)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+/// Says that the fault is ours, and ends the connection: nothing it holds is trusted any more.
+async fn own_fault<S: AsyncWrite + Unpin>(
+    session: &Session,
+    stream: &mut S,
+    outgoing: &mut BytesMut,
+) -> Result<End, Fault> {
+    session.observer.metrics.panicked();
+    tracing::error!(socket = &*session.listener.name, "a question could not be judged");
+    if session.listener.mode == Mode::Enforce {
+        serialise(&Reply::Refuse(session.engine.rules().replies.own_fault()), outgoing);
+    } else {
+        serialise(&Reply::NoObjection, outgoing);
+    }
+    write(stream, outgoing).await?;
+    Ok(End::OwnFault)
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, answer: &[u8]) -> Result<(), Fault> {
@@ -106,8 +147,10 @@ pub fn report(session: &Session, peer: &str, end: Result<End, Fault>) {
 mod tests {
     use super::*;
     use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
+    use crate::directory::{Answer, Author, Directory};
+    use crate::mail::{AccountKey, Address, Login};
     use crate::observe::LoggedDecisions;
-    use crate::rights::Mode;
+    use crate::rights::{Groups, Lookup, RecipientLookup};
     use crate::store::Memory;
     use std::num::NonZeroUsize;
     use tokio::io::DuplexStream;
@@ -119,6 +162,12 @@ mod tests {
 
     /// A connection served by rules that judge nothing; the peer's end and how it ended.
     fn connect() -> (DuplexStream, CancellationToken, JoinHandle<Result<End, Fault>>) {
+        connect_with(None)
+    }
+
+    fn connect_with(
+        directory: Option<Arc<dyn Directory>>,
+    ) -> (DuplexStream, CancellationToken, JoinHandle<Result<End, Fault>>) {
         let listener = Listener {
             name: "test".into(),
             mta: "mx".into(),
@@ -130,7 +179,7 @@ mod tests {
         let store = Arc::new(Memory::new(NonZeroUsize::MIN));
         let stop = CancellationToken::new();
         let session = Session {
-            engine: Arc::new(Engine::new(None, store, Rules::default())),
+            engine: Arc::new(Engine::new(directory, store, Rules::default())),
             observer: Arc::new(Observer::new(LoggedDecisions::None)),
             listener: Arc::new(listener),
             idle_timeout: IDLE,
@@ -138,6 +187,33 @@ mod tests {
         };
         let (peer, ours) = tokio::io::duplex(64 * 1024);
         (peer, stop, tokio::spawn(async move { serve(&session, ours).await }))
+    }
+
+    struct Broken;
+
+    impl Directory for Broken {
+        fn lookup<'a>(&'a self, _: &'a Login, _: &'a Groups) -> Answer<'a, Lookup> {
+            panic!("a fault of our own")
+        }
+
+        fn recipient<'a>(&'a self, _: &'a Address, _: Author<'a>) -> Answer<'a, RecipientLookup> {
+            panic!("a fault of our own")
+        }
+
+        fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
+            panic!("a fault of our own")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_our_own_is_told_as_one_and_ends_the_connection() {
+        let (mut peer, _stop, served) = connect_with(Some(Arc::new(Broken)));
+        let question = b"request=smtpd_access_policy\nprotocol_state=MAIL\nsasl_username=a\n\n";
+        peer.write_all(question).await.expect("written");
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).await.expect("answered");
+        assert_eq!(answer, b"action=451 4.3.0 Temporary fault, try again later\n\n");
+        assert_eq!(served.await.expect("no panic").expect("no fault"), End::OwnFault);
     }
 
     async fn ask(peer: &mut DuplexStream) {

@@ -47,10 +47,10 @@ impl Reload {
         }
     }
 
-    /// Reads the directory again where its source has changed.
-    pub fn directory(&self) {
+    /// Reads the directory again where its source has changed; `again`: also what was refused.
+    pub fn directory(&self, again: bool) {
         let Some(directory) = &self.directory else { return };
-        match directory.refresh() {
+        match directory.refresh(&self.engine.rules().groups, again) {
             Ok(false) => {}
             Ok(true) => {
                 self.observer.metrics.directory_read(true, clock::now());

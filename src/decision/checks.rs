@@ -281,7 +281,7 @@ impl<'a> Judging<'a> {
         let because = Because::Relay { client, login, routed: recipient.is_routed() };
         let settled = self.settle(Check::Relay, rules.relay_mode, found, because);
         self.granted = rules.relay_mode == Mode::Enforce
-            && matches!(found, Finding::Allowed(source) if source != Source::EverybodyElse);
+            && matches!(found, Finding::Allowed(source) if source.names_subject());
         if rules.has_observed_grants() {
             let with_observed = client.or(self.of_grants(Right::Relay, true));
             self.note_observed(Check::Relay, found, with_observed);

@@ -81,7 +81,14 @@ impl Template {
     }
 
     fn fill(&self, id: DecisionId, names: Names, help_url: Option<&str>) -> SmtpReply {
-        let mut text = format!("[{id}] ");
+        self.reply(format!("[{id}] "), names, help_url)
+    }
+
+    fn without_id(&self, help_url: Option<&str>) -> SmtpReply {
+        self.reply(String::new(), Names::default(), help_url)
+    }
+
+    fn reply(&self, mut text: String, names: Names, help_url: Option<&str>) -> SmtpReply {
         for part in &self.parts {
             match part {
                 Part::Text(part) => text.push_str(part),
@@ -119,6 +126,11 @@ impl Default for Replies {
 impl Replies {
     pub fn set(&mut self, reason: Reason, template: Template) {
         self.templates[reason as usize] = template;
+    }
+
+    /// The reply to a question that could not be judged; it has no id, since nothing is remembered.
+    pub fn own_fault(&self) -> SmtpReply {
+        self.templates[Reason::OwnFault as usize].without_id(self.help_url.as_deref())
     }
 
     pub fn fill(&self, reason: Reason, id: DecisionId, names: Names) -> SmtpReply {

@@ -24,11 +24,17 @@ use crate::settings::Fault;
 pub struct FileDirectory {
     path: PathBuf,
     content: ArcSwap<Content>,
-    seen: Mutex<Option<Stamp>>,
+    seen: Mutex<Seen>,
 }
 
 /// Modification time, inode and length: what tells one content of the file from another.
 type Stamp = (SystemTime, u64, u64);
+
+/// The file as it was last looked at.
+struct Seen {
+    stamp: Option<Stamp>,
+    was_refused: bool,
+}
 
 impl FileDirectory {
     /// Reads the file.
@@ -38,8 +44,26 @@ impl FileDirectory {
         Ok(Self {
             path: path.into(),
             content: ArcSwap::from_pointee(content),
-            seen: Mutex::new(stamp),
+            seen: Mutex::new(Seen { stamp, was_refused: false }),
         })
+    }
+
+    /// Refuses a content without a group that the rules name and the old content has.
+    fn refuse_loss(&self, content: &Content, groups: &Groups) -> Result<(), String> {
+        let old = self.content.load();
+        let is_lost = |group: &&str| {
+            old.group_index.contains_key(*group) && !content.group_index.contains_key(*group)
+        };
+        let named = groups.folded().iter().map(|group| &**group);
+        let lost: Vec<&str> = named.filter(is_lost).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{}: the configuration names the group \"{}\", which is gone from the file",
+            self.path.display(),
+            lost.join("\", \"")
+        ))
     }
 
     /// Whether the file names this group.
@@ -76,16 +100,18 @@ impl Directory for FileDirectory {
         Answer::Now(self.content.load().path(account, group))
     }
 
-    fn refresh(&self) -> Result<bool, String> {
+    fn refresh(&self, groups: &Groups, again: bool) -> Result<bool, String> {
         let now = stamp(&self.path);
         let mut seen = self.seen.lock();
-        if now == *seen {
+        if now == seen.stamp && !(again && seen.was_refused) {
             return Ok(false);
         }
-        *seen = now;
+        *seen = Seen { stamp: now, was_refused: true };
         let content = Content::load(&self.path).map_err(|faults| {
             faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         })?;
+        self.refuse_loss(&content, groups)?;
+        seen.was_refused = false;
         self.content.store(Arc::new(content));
         Ok(true)
     }

@@ -46,9 +46,11 @@ pub trait Directory: Send + Sync {
     /// Empty when it is no member, or when nobody can say. Slow; for `explain` only.
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>>;
 
-    /// Reads again what it was made from, where it has such a source. `Ok(true)`: it changed. A
-    /// fault keeps the old content.
-    fn refresh(&self) -> Result<bool, String> {
+    /// Reads again what it was made from, where it has such a source and that has changed; `again`:
+    /// also what was refused the last time. `Ok(true)`: it was read. A fault keeps the old content,
+    /// and so does the loss of one of `groups`: a deny must not vanish with a group that somebody
+    /// renamed.
+    fn refresh(&self, _groups: &Groups, _again: bool) -> Result<bool, String> {
         Ok(false)
     }
 }

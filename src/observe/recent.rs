@@ -25,7 +25,7 @@ impl Default for Recent {
 
 /// The last so many decisions; a new one takes the place of the oldest.
 struct Ring {
-    kept: Vec<Judged>,
+    kept: Vec<(DecisionId, Judged)>,
     limit: usize,
     next: usize,
 }
@@ -35,11 +35,11 @@ impl Ring {
         Self { kept: Vec::new(), limit, next: 0 }
     }
 
-    fn keep(&mut self, judged: Judged) {
+    fn keep(&mut self, id: DecisionId, judged: Judged) {
         if self.kept.len() < self.limit {
-            self.kept.push(judged);
+            self.kept.push((id, judged));
         } else {
-            self.kept[self.next] = judged;
+            self.kept[self.next] = (id, judged);
         }
         self.next = (self.next + 1) % self.limit;
     }
@@ -47,14 +47,16 @@ impl Ring {
     /// The latest first.
     fn find(&self, id: DecisionId) -> Option<&Judged> {
         let (newer, older) = self.kept.split_at(self.next.min(self.kept.len()));
-        newer.iter().rev().chain(older.iter().rev()).find(|judged| judged.case().id() == id)
+        let mut latest_first = newer.iter().rev().chain(older.iter().rev());
+        latest_first.find(|(known, _)| *known == id).map(|(_, judged)| judged)
     }
 }
 
 impl Recent {
     pub(super) fn keep(&self, judged: Judged, objects: bool) {
         let memory = if objects { &self.objections } else { &self.passes };
-        memory.lock().keep(judged);
+        let id = judged.case().id();
+        memory.lock().keep(id, judged);
     }
 
     /// The latest decision with this id.

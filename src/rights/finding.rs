@@ -17,6 +17,13 @@ pub enum Source {
     EverybodyElse,
 }
 
+impl Source {
+    /// Whether the entry speaks of this very subject, and not of everybody at once.
+    pub const fn names_subject(self) -> bool {
+        !matches!(self, Self::Authenticated | Self::EverybodyElse)
+    }
+}
+
 /// The state of one right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -42,8 +49,8 @@ impl Finding {
         match self {
             Self::Silent => 0,
             Self::MaybeAllowed(_) => 1,
-            // Being left out of a list says less than an entry that names the subject.
-            Self::Allowed(Source::EverybodyElse) => 2,
+            // What lets everybody through says less than an entry that names the subject.
+            Self::Allowed(source) if !source.names_subject() => 2,
             Self::Allowed(_) => 3,
             Self::MaybeDenied(_) => 4,
             Self::Denied(_) => 5,

@@ -145,13 +145,25 @@ fn a_faulty_directory_file_keeps_the_old_content_and_says_so() {
     gatepost.wait_for_logs(KEPT, 2);
     assert_eq!(client.ask(&rcpt("alice", "friend@far.test")), "DUNNO");
 
-    site.write("people.toml", "[[account]]\nlogin = \"bob\"\n");
+    // A group that the configuration names must not vanish with a mistake: a deny may hang on it.
+    let bob = "[[account]]\nlogin = \"bob\"\n";
+    let groups = |no_mail| {
+        ["Mail-Relay", "Mail-Submit", no_mail]
+            .map(|name| format!("[[group]]\nname = \"{name}\"\n"))
+            .concat()
+    };
+    site.write("people.toml", &format!("{bob}{}", groups("No-Mial")));
+    let told = gatepost.wait_for_logs(KEPT, 3).pop().expect("a third line");
+    assert!(told.contains("no-mail"), "{told}");
+    assert_eq!(client.ask(&rcpt("alice", "friend@far.test")), "DUNNO");
+
+    site.write("people.toml", &format!("{bob}{}", groups("No-Mail")));
     gatepost.wait_for_log("directory file reloaded");
     assert_eq!(metric(site.http, DIRECTORY), 1);
     let alice = without_id(&client.ask(&rcpt("alice", "friend@far.test")));
     assert_eq!(alice, "550 5.7.1 alice is not known to the directory");
     // Each was told once, not at every look.
-    assert_eq!(gatepost.logs(KEPT).len(), 2);
+    assert_eq!(gatepost.logs(KEPT).len(), 3);
 }
 
 #[test]
