@@ -5,6 +5,7 @@ use crate::client::{id_of, rcpt};
 use crate::page::{read, wait_for_metric};
 use crate::process::{Done, Program, run, until};
 use crate::site::{Site, gatepost};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::File;
 use std::process::Stdio;
@@ -210,4 +211,15 @@ fn it_tells_by_the_rules_of_the_daemon_not_of_the_file() {
     assert_eq!(explain(&site, &question).code, Some(0));
     // A decision keeps the rules it was made by.
     assert_eq!(explain(&site, &["--id", &refusal]).code, Some(1));
+}
+
+#[test]
+fn a_frozen_daemon_is_not_waited_for_for_ever() {
+    let (site, gatepost, refusal) = refused();
+    gatepost.signal(Signal::STOP);
+    let told = explain(&site, &["--id", id_of(&refusal)]);
+    gatepost.signal(Signal::CONT);
+    assert_eq!(told.code, Some(3), "{}", told.complained);
+    let complained = &told.complained;
+    assert!(complained.contains("control.sock: no answer within 10 s"), "{complained}");
 }
