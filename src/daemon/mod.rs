@@ -1,6 +1,7 @@
 //! Listeners, signals, reload and drain: what keeps the engine asked.
 
 pub mod clock;
+mod limited;
 mod listen;
 pub mod log;
 mod policy_delegation;

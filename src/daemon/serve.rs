@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Listen;
+use crate::daemon::limited::Limited;
 use crate::daemon::listen::Bound;
 use crate::daemon::policy_delegation::{self, Session};
 use crate::engine::Engine;
@@ -149,7 +150,7 @@ pub async fn control(bound: Bound, router: Router, stop: CancellationToken) {
 
 /// Serves the pages for as long as the process lives.
 pub async fn pages(listener: tokio::net::TcpListener, router: Router) {
-    if let Err(fault) = axum::serve(listener, router).await {
+    if let Err(fault) = axum::serve(Limited::new(listener), router).await {
         tracing::error!(%fault, "the HTTP server ended");
     }
 }
@@ -158,9 +159,11 @@ pub async fn pages(listener: tokio::net::TcpListener, router: Router) {
 async fn http(bound: Bound, router: Router, stop: CancellationToken) {
     let stopped = stop.cancelled_owned();
     let served = match bound {
-        Bound::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
+        Bound::Tcp(listener) => {
+            axum::serve(Limited::new(listener), router).with_graceful_shutdown(stopped).await
+        }
         Bound::Unix(listener, _path) => {
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+            axum::serve(Limited::new(listener), router).with_graceful_shutdown(stopped).await
         }
     };
     if let Err(fault) = served {

@@ -4,6 +4,7 @@ use crate::client::{Client, rcpt};
 use crate::page::{metric, wait_for_metric};
 use crate::process::until;
 use crate::site::Site;
+use std::net::TcpStream;
 use std::time::Duration;
 
 const LIMIT: &str = "gatepost_connections_rejected_total{protocol=\"policy\",reason=\"limit\"}";
@@ -96,4 +97,22 @@ fn by_default_a_silent_connection_is_kept() {
     passes(&mut silent);
     passes(&mut once);
     assert!(gatepost.logs("connection closed").is_empty());
+}
+
+#[test]
+fn pages_take_no_descriptors_from_mail_servers() {
+    let site = Site::new();
+    let gatepost = site.start();
+    let folder = format!("/proc/{}/fd", gatepost.pid());
+    let descriptors = || std::fs::read_dir(&folder).expect("a process has descriptors").count();
+    let before = descriptors();
+    let connect = |_| TcpStream::connect(("127.0.0.1", site.http)).expect("taken by the backlog");
+    let idle: Vec<TcpStream> = (0..100).map(connect).collect();
+    until("64 are accepted", || (descriptors() >= before + 64).then_some(()));
+    for _ in 0..100 {
+        passes(&mut site.client());
+    }
+    assert!(descriptors() <= before + 64 + 5, "{} of {before}", descriptors());
+    drop(idle);
+    wait_for_metric(site.http, OPEN, 0);
 }
