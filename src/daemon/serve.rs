@@ -143,11 +143,6 @@ impl Drop for Counted {
     }
 }
 
-/// Serves the control socket until the daemon stops.
-pub async fn control(bound: Bound, router: Router, stop: CancellationToken) {
-    http(bound, router, stop).await;
-}
-
 /// Serves the pages for as long as the process lives.
 pub async fn pages(listener: tokio::net::TcpListener, router: Router) {
     if let Err(fault) = axum::serve(Limited::new(listener), router).await {
@@ -155,8 +150,8 @@ pub async fn pages(listener: tokio::net::TcpListener, router: Router) {
     }
 }
 
-/// Serves HTTP until the daemon stops.
-async fn http(bound: Bound, router: Router, stop: CancellationToken) {
+/// Serves the control socket until the daemon stops.
+pub async fn control(bound: Bound, router: Router, stop: CancellationToken) {
     let stopped = stop.cancelled_owned();
     let served = match bound {
         Bound::Tcp(listener) => {
