@@ -122,7 +122,8 @@ impl Engine {
     /// Looks up what the rules need to judge this question, and nothing else.
     async fn gather(&self, facts: &Facts, rules: &Rules) -> Known {
         let mut known = Known::default();
-        if matches!(facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
+        let is_judged = !matches!(facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn);
+        if !is_judged || facts.client.is_local {
             return known;
         }
         if let Some(login) = &facts.login {

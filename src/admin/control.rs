@@ -111,7 +111,7 @@ pub async fn explain(
         false => asked.recipients.iter().map(Some).collect(),
     };
     for recipient in recipients {
-        let facts = facts(asked, recipient)?;
+        let facts = facts(asked, recipient, listener.protocol)?;
         let judged = engine.preview(listener, facts, at).await;
         stories.push(engine.tell(&judged).await);
     }
@@ -131,13 +131,17 @@ fn choose<'a>(
     fits.or(listeners.first()).ok_or(ExplainFault::NoListener)
 }
 
-fn facts(asked: &Asked, recipient: Option<&String>) -> Result<Facts, ExplainFault> {
+fn facts(
+    asked: &Asked,
+    recipient: Option<&String>,
+    protocol: Protocol,
+) -> Result<Facts, ExplainFault> {
     let stage = match &asked.stage {
         Some(word) => Stage::parse(word).ok_or_else(|| ExplainFault::Stage(word.clone()))?,
         None if recipient.is_none() => Stage::Mail,
         None => Stage::Rcpt,
     };
-    let mut facts = Facts::at_stage(Protocol::PolicyDelegation, stage);
+    let mut facts = Facts::at_stage(protocol, stage);
     if let Some(client) = &asked.client {
         let address = Client::parse_address(client.as_bytes());
         facts.client.address = Some(address.ok_or_else(|| ExplainFault::Address(client.clone()))?);

@@ -73,7 +73,8 @@ struct NoStory {
     why: String,
 }
 
-/// Prints the story of each recipient. Exit code 1 when any would be refused, 75 when any deferred.
+/// Prints the story of each recipient. Exit code 1 when any would be refused, 75 when any deferred
+/// or held.
 pub(super) fn explain(arguments: Arguments) -> Exit {
     match stories(&arguments) {
         Ok(stories) => {
@@ -91,7 +92,7 @@ fn exit_of(stories: &[Story]) -> Exit {
     let any = |action: &str| stories.iter().any(|story| story.action == action);
     if any("reject") {
         Exit::No
-    } else if any("defer") {
+    } else if any("defer") || any("hold") {
         Exit::Deferred
     } else {
         Exit::Done

@@ -9,12 +9,16 @@ use ipnet::IpNet;
 
 use crate::config::networks::parse_network;
 use crate::config::{Endpoint, Listen, Socket};
-use crate::decision::{ChargeAt, Facing, Listener, OnGrant};
+use crate::decision::{AtEnd, ChargeAt, Facing, Listener, OnGrant};
+use crate::mail::Protocol;
 use crate::rights::Mode;
 use crate::settings::{Item, Reader, Table, duration, octal_mode};
 
 const SOCKET_FORMS: &str =
     "\"inet:127.0.0.1:10031\", \"inet6:[::1]:10031\", \"unix:/path\" or \"systemd:NAME\"";
+
+const PROTOCOLS: [(&str, Protocol); 2] =
+    [("policy", Protocol::PolicyDelegation), ("milter", Protocol::Milter)];
 
 const FACING: [(&str, Facing); 3] = [
     ("submission", Facing::Submission),
@@ -29,9 +33,19 @@ const CHARGE_AT: [(&str, ChargeAt); 4] = [
     ("never", ChargeAt::Never),
 ];
 
+const AT_END: [(&str, AtEnd); 2] = [("refuse", AtEnd::Refuse), ("quarantine", AtEnd::Quarantine)];
+
 /// Postfix keeps an idle policy connection for 300 s (smtpd_policy_service_max_idle) and any for
 /// 1000 s (max_ttl); closing earlier costs it a second per reconnect.
 const POSTFIX_MAX_IDLE: Duration = Duration::from_secs(300);
+
+/// A milter connection is as idle as its SMTP client, which Sendmail waits for this long
+/// (Timeout.command), and Postfix 300 s (smtpd_timeout); closing earlier costs it its next mail.
+const SENDMAIL_MAX_IDLE: Duration = Duration::from_secs(3600);
+
+/// Sendmail waits this long for a reply (Timeout.milter R, in the filter's `T=`), and Postfix 30 s
+/// (milter_command_timeout); then they act without us.
+const SENDMAIL_MAX_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) fn read_listen(
     reader: &mut Reader,
@@ -39,7 +53,7 @@ pub(super) fn read_listen(
     folder: &Path,
     server: &str,
 ) -> Option<Listen> {
-    table.required_choice(reader, "protocol", &[("policy", ())]);
+    let protocol = table.required_choice(reader, "protocol", &PROTOCOLS);
     let socket = table.required(reader, "socket", SOCKET_FORMS);
     let endpoint = read_endpoint(reader, &mut table, socket, folder);
     let mta = table.parsed(reader, "mta", server, non_empty);
@@ -53,19 +67,31 @@ pub(super) fn read_listen(
         "dunno",
         &[("dunno", OnGrant::Dunno), ("ok", OnGrant::Ok)],
     );
+    let at_end = table.choice(reader, "at-end-of-message", "refuse", &AT_END);
+    let answer_within = table.parsed(reader, "answer-within", "8s", |text| match duration(text)? {
+        Duration::ZERO => Err("nothing could be answered".into()),
+        within if within < SENDMAIL_MAX_WAIT => Ok(within),
+        _ => Err("expected less than the 10s Sendmail waits".into()),
+    });
+    let id_header = table.flag(reader, "id-header", false);
     let max_connections = table.number(reader, "max-connections", 1000, 1..=100_000);
-    let idle_timeout =
-        table.parsed(reader, "idle-timeout", "1200s", |text| match duration(text)? {
-            Duration::ZERO => Err("every connection would be closed at once".into()),
-            timeout => Ok(timeout),
-        });
+    let idle_timeout = table.parsed(reader, "idle-timeout", "3h", |text| match duration(text)? {
+        Duration::ZERO => Err("every connection would be closed at once".into()),
+        timeout => Ok(timeout),
+    });
     let allow_from = read_allow_from(reader, &mut table, endpoint.as_ref());
-    if idle_timeout <= POSTFIX_MAX_IDLE {
-        reader.warn(
-            table.place("idle-timeout"),
-            &table.key("idle-timeout"),
+    refuse_keys_of_the_other(reader, &table, protocol);
+    let too_soon = match protocol {
+        Some(Protocol::Milter) if idle_timeout <= SENDMAIL_MAX_IDLE => Some(
+            "an SMTP client may be silent for up to 1 h, and a connection closed meanwhile costs it its next mail; choose more than 1h",
+        ),
+        Some(Protocol::PolicyDelegation) if idle_timeout <= POSTFIX_MAX_IDLE => Some(
             "Postfix keeps a connection idle for up to 300 s and pays one second for each that was closed under it; choose more than 300s",
-        );
+        ),
+        _ => None,
+    };
+    if let Some(what) = too_soon {
+        reader.warn(table.place("idle-timeout"), &table.key("idle-timeout"), what);
     }
     if on_grant == OnGrant::Ok {
         reader.warn(
@@ -75,16 +101,34 @@ pub(super) fn read_listen(
         );
     }
     table.finish(reader);
-    let (endpoint, facing) = (endpoint?, facing?);
+    let (endpoint, facing, protocol) = (endpoint?, facing?, protocol?);
     let name = endpoint.socket.to_string().into();
-    let listener = Listener { name, mta: mta.into(), facing, mode, on_grant, charge_at };
+    let mta = mta.into();
+    let listener = Listener { name, mta, protocol, facing, mode, on_grant, charge_at, at_end };
     Some(Listen {
         endpoint,
         listener: Arc::new(listener),
         allow_from,
         max_connections,
         idle_timeout,
+        answer_within,
+        id_header,
     })
+}
+
+/// A key that means nothing to this protocol would be believed to work.
+fn refuse_keys_of_the_other(reader: &mut Reader, table: &Table, protocol: Option<Protocol>) {
+    let (other, keys): (_, &[&str]) = match protocol {
+        Some(Protocol::PolicyDelegation) => {
+            ("milter", &["at-end-of-message", "answer-within", "id-header"])
+        }
+        Some(Protocol::Milter) => ("policy", &["on-grant"]),
+        None => return,
+    };
+    for key in keys.iter().filter(|key| !table.is_absent(key)) {
+        let what = format!("only protocol = \"{other}\" has it");
+        reader.fault(table.place(key), &table.key(key), what);
+    }
 }
 
 pub(super) fn non_empty(text: &str) -> Result<String, String> {

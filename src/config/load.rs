@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::rights::read_rules;
 use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
-use crate::decision::{Facing, OnFailure, OnGrant, Rules};
+use crate::decision::{ChargeAt, Facing, OnFailure, OnGrant, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Grant, Mode, Ruling, Who};
@@ -245,6 +245,7 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             );
         }
     }
+    warn_of_double_charges(reader, startup);
     if !rules.judges_rights {
         reader.warn_all(
             "directory",
@@ -269,6 +270,26 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         );
     }
     warn_of_grants(reader, startup, rules);
+}
+
+/// A message asked about by both protocols must count once.
+fn warn_of_double_charges(reader: &mut Reader, startup: &Startup) {
+    let charges = |listen: &&Listen| listen.listener.charge_at != ChargeAt::Never;
+    for (index, listen) in startup.listen.iter().enumerate() {
+        let listener = &listen.listener;
+        let twice = startup.listen[..index].iter().filter(charges).any(|earlier| {
+            earlier.listener.mta == listener.mta && earlier.listener.protocol != listener.protocol
+        });
+        if twice && listener.charge_at != ChargeAt::Never {
+            reader.warn_all(
+                &format!("listen[{index}].charge-at"),
+                format!(
+                    "{} is charged by policy delegation and by milter: a message asked about by both counts twice; set \"never\" for one of them",
+                    listener.mta
+                ),
+            );
+        }
+    }
 }
 
 fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {

@@ -73,6 +73,10 @@ pub struct Listen {
     pub max_connections: usize,
     /// A connection silent for this long is closed.
     pub idle_timeout: Duration,
+    /// By milter: a question not judged within this is answered as a fault of our own.
+    pub answer_within: Duration,
+    /// By milter: whether what passes gets the header `X-Gatepost: ID`.
+    pub id_header: bool,
 }
 
 /// Where to listen.

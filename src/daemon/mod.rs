@@ -1,9 +1,11 @@
 //! Listeners, signals, reload and drain: what keeps the engine asked.
 
 pub mod clock;
+mod connection;
 mod limited;
 mod listen;
 pub mod log;
+mod milter;
 mod policy_delegation;
 mod reload;
 mod serve;

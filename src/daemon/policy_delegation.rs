@@ -1,66 +1,26 @@
 //! One policy delegation connection: question, answer, question, until the peer closes.
 
-use std::future::poll_fn;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio_util::codec::Decoder;
-use tokio_util::sync::CancellationToken;
 
 use crate::daemon::clock::{self, Stopwatch};
-use crate::decision::Listener;
-use crate::engine::Engine;
-use crate::mail::{Protocol, Reply};
-use crate::observe::Observer;
-use crate::rights::Mode;
+use crate::daemon::connection::{End, Peer, Service, caught, write};
 use crate::wire::policy_delegation::{Codec, Fault, serialise};
-
-/// A peer that takes no answer for this long is gone: Postfix itself waits 100 s
-/// (smtpd_policy_service_timeout).
-const WRITE_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// A request has 550 to 620 bytes; a few fit without growing.
 const BUFFER_BYTES: usize = 4096;
 
-/// What a connection works with.
-pub struct Session {
-    pub engine: Arc<Engine>,
-    pub observer: Arc<Observer>,
-    pub listener: Arc<Listener>,
-    /// A connection silent for this long is closed, at the latest after twice as long.
-    pub idle_timeout: Duration,
-    /// Cancelled when the daemon stops: the question under way is answered, then the connection is
-    /// closed, which costs Postfix nothing.
-    pub stop: CancellationToken,
-}
-
-/// Why a connection ended without a fault.
-#[derive(Debug, PartialEq, Eq)]
-pub enum End {
-    PeerClosed,
-    Idle,
-    Stopped,
-    /// After a fault of our own.
-    OwnFault,
-}
-
 /// Serves one connection to its end.
-pub async fn serve<S>(session: &Session, mut stream: S) -> Result<End, Fault>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub async fn serve<S: Peer>(service: &Service, mut stream: S) -> Result<End, Fault> {
     let mut codec = Codec::default();
     let mut incoming = BytesMut::with_capacity(BUFFER_BYTES);
     let mut outgoing = BytesMut::with_capacity(BUFFER_BYTES);
-    let mut stopped = pin!(session.stop.cancelled());
+    let mut stopped = pin!(service.stop.cancelled());
     // One timer for the connection's whole life: a timer for each read would cost more than judging.
-    let mut silence = tokio::time::interval(session.idle_timeout);
+    let mut silence = tokio::time::interval(service.idle_timeout);
     silence.reset();
     let mut is_silent = true;
     loop {
@@ -68,13 +28,13 @@ where
             let watch = Stopwatch::start();
             let at = clock::now();
             outgoing.clear();
-            let Ok(judged) = caught(session.engine.judge(&session.listener, facts, at)).await
-            else {
-                return own_fault(session, &mut stream, &mut outgoing).await;
+            let judging = service.engine.judge(&service.listener, facts, at);
+            let Ok(judged) = caught(service, judging).await else {
+                return own_fault(service, &mut stream, &mut outgoing).await;
             };
             serialise(&judged.decision.reply, &mut outgoing);
             write(&mut stream, &outgoing).await?;
-            session.observer.decided(judged, watch.took());
+            service.observer.decided(judged, watch.took());
             is_silent = false;
         }
         incoming.reserve(BUFFER_BYTES);
@@ -92,69 +52,33 @@ where
     }
 }
 
-/// Runs `judging`; a panic in it is this question's fault alone.
-async fn caught<T>(judging: impl Future<Output = T>) -> std::thread::Result<T> {
-    let mut judging = pin!(judging);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| judging.as_mut().poll(context)));
-        match polled {
-            Ok(Poll::Ready(judged)) => Poll::Ready(Ok(judged)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
-}
-
-/// Says that the fault is ours, and ends the connection: nothing it holds is trusted any more.
+/// Says that the fault is ours, and ends the connection: Postfix opens another at no cost.
 async fn own_fault<S: AsyncWrite + Unpin>(
-    session: &Session,
+    service: &Service,
     stream: &mut S,
     outgoing: &mut BytesMut,
 ) -> Result<End, Fault> {
-    session.observer.metrics.panicked();
-    tracing::error!(socket = &*session.listener.name, "a question could not be judged");
-    if session.listener.mode == Mode::Enforce {
-        serialise(&Reply::Refuse(session.engine.rules().replies.own_fault()), outgoing);
-    } else {
-        serialise(&Reply::NoObjection, outgoing);
-    }
+    serialise(&service.own_fault(), outgoing);
     write(stream, outgoing).await?;
     Ok(End::OwnFault)
-}
-
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, answer: &[u8]) -> Result<(), Fault> {
-    match tokio::time::timeout(WRITE_TIMEOUT, stream.write_all(answer)).await {
-        Ok(written) => Ok(written?),
-        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-    }
-}
-
-/// Tells of a connection's end in log and metrics.
-pub fn report(session: &Session, peer: &str, end: Result<End, Fault>) {
-    let socket = &*session.listener.name;
-    match end {
-        Ok(end) => tracing::debug!(socket, peer, ?end, "connection closed"),
-        Err(fault) => {
-            session.observer.metrics.protocol_error(Protocol::PolicyDelegation, fault.kind());
-            let (kind, fault) = (fault.kind(), fault.to_string());
-            tracing::warn!(socket, peer, fault, kind, "connection closed without an answer");
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
+    use crate::decision::{AtEnd, ChargeAt, Facing, Listener, OnGrant, Rules};
     use crate::directory::{Answer, Author, Directory};
-    use crate::mail::{AccountKey, Address, Login};
-    use crate::observe::LoggedDecisions;
-    use crate::rights::{Groups, Lookup, RecipientLookup};
+    use crate::engine::Engine;
+    use crate::mail::{AccountKey, Address, Login, Protocol};
+    use crate::observe::{LoggedDecisions, Observer};
+    use crate::rights::{Groups, Lookup, Mode, RecipientLookup};
     use crate::store::Memory;
     use std::num::NonZeroUsize;
-    use tokio::io::DuplexStream;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
+    use tokio_util::sync::CancellationToken;
 
     const QUESTION: &[u8] = b"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient=a@b\n\n";
     const ANSWER: &[u8] = b"action=DUNNO\n\n";
@@ -171,22 +95,26 @@ mod tests {
         let listener = Listener {
             name: "test".into(),
             mta: "mx".into(),
+            protocol: Protocol::PolicyDelegation,
             facing: Facing::Internet,
             mode: Mode::Enforce,
             on_grant: OnGrant::Dunno,
             charge_at: ChargeAt::Never,
+            at_end: AtEnd::Refuse,
         };
         let store = Arc::new(Memory::new(NonZeroUsize::MIN));
         let stop = CancellationToken::new();
-        let session = Session {
+        let service = Service {
             engine: Arc::new(Engine::new(directory, store, Rules::default())),
             observer: Arc::new(Observer::new(LoggedDecisions::None)),
             listener: Arc::new(listener),
             idle_timeout: IDLE,
+            answer_within: IDLE,
+            id_header: false,
             stop: stop.clone(),
         };
         let (peer, ours) = tokio::io::duplex(64 * 1024);
-        (peer, stop, tokio::spawn(async move { serve(&session, ours).await }))
+        (peer, stop, tokio::spawn(async move { serve(&service, ours).await }))
     }
 
     struct Broken;

@@ -1,30 +1,45 @@
 //! Accepting: limits, allowed peers, and one task for each connection.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
 use ipnet::IpNet;
-use tokio::io::{AsyncRead, AsyncWrite};
+use socket2::{SockRef, TcpKeepalive};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Listen;
+use crate::daemon::connection::{Peer, Service};
 use crate::daemon::limited::Limited;
 use crate::daemon::listen::Bound;
-use crate::daemon::policy_delegation::{self, Session};
+use crate::daemon::{milter, policy_delegation};
 use crate::engine::Engine;
+use crate::mail::Protocol;
 use crate::observe::{Observer, Turned};
 
 /// When accepting fails, as it does without a free descriptor, the next try is this much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// Asked after 5 minutes of silence, every minute.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(300)).with_interval(Duration::from_secs(60));
+
+/// A name that no other connection has, of this run or any other: a random number for the run, and
+/// the connection's own.
+fn connection_name() -> String {
+    static RUN: LazyLock<u32> = LazyLock::new(|| RandomState::new().hash_one(()) as u32);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("{:x}.{:x}", *RUN, NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 /// One listener at work.
 pub struct Door {
-    session: Arc<Session>,
+    service: Arc<Service>,
     allow_from: Vec<IpNet>,
     max_connections: usize,
     open: Arc<AtomicUsize>,
@@ -40,11 +55,13 @@ impl Door {
         stop: &CancellationToken,
     ) -> Self {
         Self {
-            session: Arc::new(Session {
+            service: Arc::new(Service {
                 engine: Arc::clone(engine),
                 observer: Arc::clone(observer),
                 listener: Arc::clone(&listen.listener),
                 idle_timeout: listen.idle_timeout,
+                answer_within: listen.answer_within,
+                id_header: listen.id_header,
                 stop: stop.clone(),
             }),
             allow_from: listen.allow_from.clone(),
@@ -56,12 +73,12 @@ impl Door {
 
     /// Accepts until the daemon stops.
     pub async fn accept(self, bound: Bound) {
-        let stop = self.session.stop.clone();
+        let stop = self.service.stop.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = self.accept_one(&bound) => if let Err(fault) = accepted {
-                    let socket = &*self.session.listener.name;
+                    let socket = &*self.service.listener.name;
                     tracing::error!(socket, %fault, "cannot accept a connection");
                     let _ = tokio::time::timeout(ACCEPT_AGAIN, stop.cancelled()).await;
                 },
@@ -79,6 +96,8 @@ impl Door {
                 }
                 // One answer is one small packet; it must not wait for the next.
                 stream.set_nodelay(true)?;
+                // A peer that vanished without a word would hold its place until it counts as idle.
+                SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
                 self.take(stream, peer.to_string());
             }
             Bound::Unix(listener, _) => {
@@ -95,26 +114,32 @@ impl Door {
     }
 
     fn turn_away(&self, why: Turned, peer: &str) {
-        self.session.observer.metrics.turned_away(why);
-        let socket = &*self.session.listener.name;
+        self.service.observer.metrics.turned_away(self.service.listener.protocol, why);
+        let socket = &*self.service.listener.name;
         tracing::warn!(socket, peer, ?why, "connection closed at once");
     }
 
     /// Serves the connection in a task of its own: whatever happens in it ends it alone.
-    fn take<S>(&self, stream: S, peer: String)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    fn take<S: Peer + Send + 'static>(&self, stream: S, peer: String) {
         if self.open.load(Ordering::Relaxed) >= self.max_connections {
             self.turn_away(Turned::Limit, &peer);
             return;
         }
-        let counted = Counted::new(&self.open, &self.session.observer);
-        let session = Arc::clone(&self.session);
+        let counted = Counted::new(&self.open, &self.service);
+        let service = Arc::clone(&self.service);
         self.connections.spawn(async move {
             let _counted = counted;
-            let end = policy_delegation::serve(&session, stream).await;
-            policy_delegation::report(&session, &peer, end);
+            let end = match service.listener.protocol {
+                Protocol::PolicyDelegation => {
+                    let end = policy_delegation::serve(&service, stream).await;
+                    end.map_err(|fault| (fault.kind(), fault.to_string()))
+                }
+                Protocol::Milter => {
+                    let end = milter::serve(&service, stream, &connection_name()).await;
+                    end.map_err(|fault| (fault.kind(), fault.to_string()))
+                }
+            };
+            service.report(&peer, end);
         });
     }
 }
@@ -122,23 +147,24 @@ impl Door {
 /// Counts a connection as long as it lives, even when its task panics.
 struct Counted {
     open: Arc<AtomicUsize>,
-    observer: Arc<Observer>,
+    service: Arc<Service>,
 }
 
 impl Counted {
-    fn new(open: &Arc<AtomicUsize>, observer: &Arc<Observer>) -> Self {
+    fn new(open: &Arc<AtomicUsize>, service: &Arc<Service>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
-        observer.metrics.connected();
-        Self { open: Arc::clone(open), observer: Arc::clone(observer) }
+        service.observer.metrics.connected(service.listener.protocol);
+        Self { open: Arc::clone(open), service: Arc::clone(service) }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-        self.observer.metrics.disconnected();
+        let Service { observer, listener, .. } = &*self.service;
+        observer.metrics.disconnected(listener.protocol);
         if std::thread::panicking() {
-            self.observer.metrics.panicked();
+            observer.metrics.panicked();
         }
     }
 }

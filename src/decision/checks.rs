@@ -32,6 +32,12 @@ impl<'a> Judging<'a> {
         if matches!(self.case.facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
             return Ok(());
         }
+        // The machine's own users are the mail server's to judge (Postfix authorized_submit_users): there
+        // is neither a login nor a client, and a recipient refused here would stay in the queue.
+        if self.case.facts.client.is_local {
+            self.not_asked(Check::Submit, Because::LocalSubmission);
+            return Ok(());
+        }
         self.check_standing()?;
         self.check_submit()?;
         self.check_sender()?;

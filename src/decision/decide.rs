@@ -3,7 +3,7 @@
 use crate::decision::checks::Judging;
 use crate::decision::id::fingerprint;
 use crate::decision::{
-    DecisionId, Identity, Known, Listener, Outcome, Reason, ReplyNames, Rules, Trail,
+    AtEnd, DecisionId, Identity, Known, Listener, Outcome, Reason, ReplyNames, Rules, Trail,
 };
 use crate::ledger::Charge;
 use crate::mail::{AccountKey, Address, Facts, Login, Reply, SmtpReply, Stage, Timestamp};
@@ -38,10 +38,11 @@ impl Decision {
             Reply::Grant => "grant",
             Reply::Refuse(refusal) if refusal.is_temporary() => "defer",
             Reply::Refuse(_) => "reject",
+            Reply::Hold(_) => "hold",
         }
     }
 
-    pub const ACTIONS: [&'static str; 4] = ["pass", "grant", "reject", "defer"];
+    pub const ACTIONS: [&'static str; 5] = ["pass", "grant", "reject", "defer", "hold"];
 
     /// Objections of checks that only observe.
     pub fn observed(&self) -> impl Iterator<Item = Reason> {
@@ -58,7 +59,7 @@ pub fn decide(case: Case) -> Decision {
     let settled = judging.run();
     let enforces = case.listener.mode == Mode::Enforce;
     let reply = match settled {
-        Err(reason) if enforces => Reply::Refuse(case.fill(reason)),
+        Err(reason) if enforces => case.refuse(reason),
         Ok(()) if enforces && judging.may_grant() => Reply::Grant,
         _ => Reply::NoObjection,
     };
@@ -122,6 +123,16 @@ impl<'a> Case<'a> {
         }
         let message = fingerprint(&[b"charge", mta, instance, envelope.queue_id.as_bytes()]);
         Charge { message, recipient: None, recipients: envelope.recipient_count.max(1) }
+    }
+
+    /// A refusal for good at the end of the message may hold it; one for now lets the client try again.
+    fn refuse(&self, reason: Reason) -> Reply {
+        let refusal = self.fill(reason);
+        let is_end = self.facts.stage == Stage::EndOfMessage;
+        match self.listener.at_end {
+            AtEnd::Quarantine if is_end && !refusal.is_temporary() => Reply::Hold(refusal),
+            _ => Reply::Refuse(refusal),
+        }
     }
 
     fn fill(&self, reason: Reason) -> SmtpReply {

@@ -15,8 +15,8 @@ pub use id::DecisionId;
 pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};
 pub use rules::{
-    ChargeAt, Facing, Gateway, GatewayMatch, Identity, Known, KnownAuthor, Listener, OnFailure,
-    OnGrant, RecipientRules, Rewrite, Rules, SenderRules, Standing,
+    AtEnd, ChargeAt, Facing, Gateway, GatewayMatch, Identity, Known, KnownAuthor, Listener,
+    OnFailure, OnGrant, RecipientRules, Rewrite, Rules, SenderRules, Standing,
 };
 pub use story::{Paths, Story, StoryStep};
 pub use trail::{Because, Check, Outcome, Step, Trail};

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use crate::decision::{Reason, Replies};
-use crate::mail::{Facts, Login, Stage};
+use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
     Domains, Grant, Groups, Lookup, Mode, RecipientLookup, RelayList, SenderGrant,
 };
@@ -36,6 +36,14 @@ pub enum ChargeAt {
     Never,
 }
 
+/// What becomes of a whole message that is refused for good only at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtEnd {
+    Refuse,
+    /// It is taken and held in the MTA's queue, for a person to release or delete.
+    Quarantine,
+}
+
 impl ChargeAt {
     pub fn is(self, stage: Stage) -> bool {
         matches!(
@@ -54,11 +62,13 @@ pub struct Listener {
     pub name: Box<str>,
     /// The MTA that asks here; part of every key, so that two nodes of one MTA agree.
     pub mta: Box<str>,
+    pub protocol: Protocol,
     pub facing: Facing,
     /// Observe answers no objection to everything.
     pub mode: Mode,
     pub on_grant: OnGrant,
     pub charge_at: ChargeAt,
+    pub at_end: AtEnd,
 }
 
 /// `[standing]`: what is done about accounts the directory would not let in.

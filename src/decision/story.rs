@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::words::account_words;
 use crate::decision::{Case, Decision, Facing, GatewayMatch, Outcome, Reason, Rules};
-use crate::mail::{Login, Reply, Stage, Timestamp, visible};
+use crate::mail::{Login, Protocol, Reply, Stage, Timestamp, visible};
 use crate::rights::{Grant, Mode, Ruling, Who};
 
 /// How the account came to be in a group, by the group's index: from the account to the group.
@@ -81,10 +81,15 @@ impl Story {
             reason: decision.reason.map(|reason| reason.to_string()),
             answer: match &decision.reply {
                 Reply::NoObjection => {
-                    "no objection (DUNNO): the mail server's own rules follow".into()
+                    let word = match case.listener.protocol {
+                        Protocol::PolicyDelegation => "DUNNO",
+                        Protocol::Milter => "continue",
+                    };
+                    format!("no objection ({word}): the mail server's own rules follow")
                 }
                 Reply::Grant => "OK: relaying is permitted".into(),
                 Reply::Refuse(refusal) => refusal.to_string(),
+                Reply::Hold(refusal) => format!("hold: {}", refusal.text()),
             },
             client_sees: teller.client_sees(&decision.reply),
             would_change_it: teller.would_change(decision),
@@ -170,6 +175,7 @@ impl Teller<'_> {
         };
         match (decision.reason, &decision.reply) {
             (Some(reason), Reply::Refuse(_)) => format!("{who} is refused: {reason}"),
+            (Some(reason), Reply::Hold(_)) => format!("{who}'s message is held: {reason}"),
             (Some(reason), _) => {
                 format!("{who} passes, but would be refused if this listener enforced: {reason}")
             }
@@ -217,12 +223,18 @@ impl Teller<'_> {
         steps
     }
 
-    /// Postfix puts its own words before ours at RCPT and MAIL (smtpd_check.c).
+    /// Asked by policy delegation, Postfix puts its own words before ours (smtpd_check.c); asked by
+    /// milter it does not.
     fn client_sees(&self, reply: &Reply) -> String {
-        let Reply::Refuse(refusal) = reply else {
-            return "no refusal from gatepost".into();
+        let refusal = match reply {
+            Reply::Refuse(refusal) => refusal,
+            Reply::Hold(_) => return "the message is accepted".into(),
+            Reply::NoObjection | Reply::Grant => return "no refusal from gatepost".into(),
         };
         let facts = self.case.facts;
+        if self.case.listener.protocol == Protocol::Milter {
+            return refusal.to_string();
+        }
         let named = match (facts.stage, &facts.envelope.recipient) {
             (Stage::Rcpt | Stage::Vrfy, Some(recipient)) => {
                 format!("<{recipient}>: Recipient address rejected: ")

@@ -51,6 +51,8 @@ pub enum Because {
     RightsNotJudged,
     NoDirectory,
     ModeOff,
+    /// Handed in on the mail server itself.
+    LocalSubmission,
     NoLogin,
     /// This stage has no recipient to judge; the number that was accepted.
     NoRecipient(u32),

@@ -12,6 +12,10 @@ impl Teller<'_> {
             Because::RightsNotJudged => "no directory, grant or relay list is configured".into(),
             Because::NoDirectory => "there is no directory to ask".into(),
             Because::ModeOff => "this check is off, or there is no directory to ask".into(),
+            Because::LocalSubmission => {
+                "handed in on the mail server itself (sendmail(1)), whose users are its own to judge"
+                    .into()
+            }
             Because::NoLogin => "no login to judge".into(),
             Because::NoRecipient(0) => "no recipient yet at this stage".into(),
             Because::NoRecipient(count) => {

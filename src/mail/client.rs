@@ -16,6 +16,9 @@ pub struct Client {
     /// Lower case, forward-confirmed (Postfix `client_name`, never `reverse_client_name`).
     pub name: Option<CompactString>,
     pub certificate: Option<Box<Certificate>>,
+    /// Handed in on the mail server itself, by sendmail(1) or a unix socket, and by nobody who
+    /// logged in. Known by milter only; policy delegation is not asked about such mail.
+    pub is_local: bool,
 }
 
 /// A TLS client certificate, proved by its handshake; its names may still be anybody's claim.
@@ -23,7 +26,7 @@ pub struct Client {
 pub struct Certificate {
     /// Hex digits in lower case without colons; of the certificate and of its public key.
     pub fingerprints: [Option<Box<str>>; 2],
-    /// The common name; Postfix gives it only for a certificate that a trusted CA signed.
+    /// The common name, of a certificate that a trusted CA signed.
     pub subject: Option<Box<str>>,
 }
 

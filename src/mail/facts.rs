@@ -11,14 +11,16 @@ use crate::mail::{Address, Client, Login, Stage};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     PolicyDelegation,
+    Milter,
 }
 
 impl Protocol {
-    pub const ALL: [Protocol; 1] = [Protocol::PolicyDelegation];
+    pub const ALL: [Protocol; 2] = [Protocol::PolicyDelegation, Protocol::Milter];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Protocol::PolicyDelegation => "policy",
+            Protocol::Milter => "milter",
         }
     }
 }
@@ -37,11 +39,13 @@ pub struct Envelope {
     pub recipient: Option<Address>,
     /// Accepted recipients; known at DATA and end of message, 0 before.
     pub recipient_count: u32,
-    /// Postfix's `instance`: one MAIL transaction of one Postfix; empty outside one.
+    /// One MAIL transaction of one MTA: Postfix's `instance`, empty outside one; by milter a name of
+    /// gatepost's own.
     pub instance: CompactString,
     /// The MTA's queue id; empty while there is none.
     pub queue_id: CompactString,
-    /// Bytes: the client's claim before end of message, the truth at it; 0 when unknown.
+    /// Bytes: the client's claim, and by policy delegation the truth at end of message; 0 when
+    /// unknown.
     pub size: u64,
 }
 

@@ -26,6 +26,9 @@ pub enum Reply {
     /// The relay right was given in so many words, and the listener says `on-grant = "ok"`.
     Grant,
     Refuse(SmtpReply),
+    /// The message is taken and kept back, for a person to look at (HOLD, quarantine); at end of
+    /// message only. The refusal it would have been says why.
+    Hold(SmtpReply),
 }
 
 /// A refusal: 4xx or 5xx, enhanced code of the same class, one line of printable ASCII.

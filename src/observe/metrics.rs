@@ -12,7 +12,7 @@ use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
 use crate::rights::Mode;
-use crate::wire::policy_delegation;
+use crate::wire::{milter, policy_delegation};
 
 /// Why a connection was closed at once.
 #[derive(Clone, Copy, Debug)]
@@ -35,16 +35,20 @@ pub struct Metrics {
     requests: Vec<IntCounter>,
     decisions: Vec<IntCounter>,
     observed: Vec<IntCounter>,
-    duration: Histogram,
+    duration: ByProtocol<Histogram>,
     protocol_errors: IntCounterVec,
-    connections: IntGauge,
+    connections: ByProtocol<IntGauge>,
     connections_rejected: Vec<IntCounter>,
-    last_request: IntGauge,
+    last_request: ByProtocol<IntGauge>,
+    late: IntCounter,
     store_errors: IntCounter,
     panics: IntCounter,
     reload: Reload,
     directory_reload: Reload,
 }
+
+/// One of each, in the order of [`Protocol::ALL`].
+type ByProtocol<T> = [T; Protocol::ALL.len()];
 
 /// Whether the last reading worked, and when one last did.
 struct Reload {
@@ -78,17 +82,20 @@ impl Metrics {
                 "Time from a whole question to its answer.",
             ),
             protocol_errors: new.protocol_errors(),
-            connections: new.gauge("connections", "Open connections of mail servers.", true),
+            connections: new.gauges("connections", "Open connections of mail servers."),
             connections_rejected: new.counters(
                 "connections_rejected_total",
                 "Connections closed at once: over the limit, or a peer that may not ask.",
                 &["protocol", "reason"],
                 all_pairs(Protocol::ALL.map(Protocol::as_str), TURNED),
             ),
-            last_request: new.gauge(
+            last_request: new.gauges(
                 "last_request_timestamp_seconds",
                 "Unix time of the last question; 0 before the first.",
-                true,
+            ),
+            late: new.counter(
+                "late_answers_total",
+                "Questions by milter that were not judged within answer-within.",
             ),
             store_errors: new.counter("store_errors_total", "Charges the store did not take."),
             panics: new.counter("panics_total", "Connections that ended in a fault of gatepost's own."),
@@ -96,24 +103,20 @@ impl Metrics {
                 successful: new.gauge(
                     "config_last_reload_successful",
                     "1 when the configuration was last read without a fault, else 0.",
-                    false,
                 ),
                 at: new.gauge(
                     "config_last_reload_success_timestamp_seconds",
                     "Unix time of the last faultless reading of the configuration.",
-                    false,
                 ),
             },
             directory_reload: Reload {
                 successful: new.gauge(
                     "directory_last_reload_successful",
                     "1 when the directory file was last read without a fault, else 0.",
-                    false,
                 ),
                 at: new.gauge(
                     "directory_last_reload_success_timestamp_seconds",
                     "Unix time of the last faultless reading of the directory file.",
-                    false,
                 ),
             },
             registry: registry.clone(),
@@ -130,8 +133,8 @@ impl Metrics {
         for reason in decision.observed() {
             self.observed[reason as usize].inc();
         }
-        self.duration.observe(took.as_secs_f64());
-        self.last_request.set(judged.at.unix_ms() / 1000);
+        self.duration[facts.protocol as usize].observe(took.as_secs_f64());
+        self.last_request[facts.protocol as usize].set(judged.at.unix_ms() / 1000);
         if judged.store_fault.is_some() {
             self.store_errors.inc();
         }
@@ -141,16 +144,21 @@ impl Metrics {
         self.protocol_errors.with_label_values(&[protocol.as_str(), kind]).inc();
     }
 
-    pub fn connected(&self) {
-        self.connections.inc();
+    pub fn connected(&self, protocol: Protocol) {
+        self.connections[protocol as usize].inc();
     }
 
-    pub fn disconnected(&self) {
-        self.connections.dec();
+    pub fn disconnected(&self, protocol: Protocol) {
+        self.connections[protocol as usize].dec();
     }
 
-    pub fn turned_away(&self, why: Turned) {
-        self.connections_rejected[why as usize].inc();
+    pub fn turned_away(&self, protocol: Protocol, why: Turned) {
+        self.connections_rejected[protocol as usize * TURNED.len() + why as usize].inc();
+    }
+
+    /// A question was not judged in time.
+    pub fn late(&self) {
+        self.late.inc();
     }
 
     pub fn panicked(&self) {
@@ -244,19 +252,20 @@ impl New<'_> {
         counter
     }
 
-    fn gauge(&self, name: &str, help: &str, by_protocol: bool) -> IntGauge {
-        if !by_protocol {
-            let gauge = IntGauge::new(name, help).expect("a valid metric");
-            self.registry.register(Box::new(gauge.clone())).expect("a new name");
-            return gauge;
-        }
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        let gauge = IntGauge::new(name, help).expect("a valid metric");
+        self.registry.register(Box::new(gauge.clone())).expect("a new name");
+        gauge
+    }
+
+    fn gauges(&self, name: &str, help: &str) -> ByProtocol<IntGauge> {
         let family =
             IntGaugeVec::new(Opts::new(name, help), &["protocol"]).expect("a valid metric");
         self.registry.register(Box::new(family.clone())).expect("a new name");
-        family.with_label_values(&[Protocol::PolicyDelegation.as_str()])
+        Protocol::ALL.map(|protocol| family.with_label_values(&[protocol.as_str()]))
     }
 
-    fn histogram(&self, name: &str, help: &str) -> Histogram {
+    fn histogram(&self, name: &str, help: &str) -> ByProtocol<Histogram> {
         // From a cached answer (microseconds) to the 10 s Sendmail waits.
         let buckets = vec![
             0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5,
@@ -265,18 +274,21 @@ impl New<'_> {
         let options = HistogramOpts::new(name, help).buckets(buckets);
         let family = HistogramVec::new(options, &["protocol"]).expect("a valid metric");
         self.registry.register(Box::new(family.clone())).expect("a new name");
-        family.with_label_values(&[Protocol::PolicyDelegation.as_str()])
+        Protocol::ALL.map(|protocol| family.with_label_values(&[protocol.as_str()]))
     }
 
     fn protocol_errors(&self) -> IntCounterVec {
         let options = Opts::new(
             "protocol_errors_total",
-            "Requests that could not be read; the connection was closed without an answer.",
+            "Requests and packets that could not be read; the connection was closed without an answer.",
         );
         let family = IntCounterVec::new(options, &["protocol", "kind"]).expect("a valid metric");
         self.registry.register(Box::new(family.clone())).expect("a new name");
-        for kind in policy_delegation::Fault::KINDS {
-            family.with_label_values(&[Protocol::PolicyDelegation.as_str(), kind]);
+        let kinds: ByProtocol<&[&str]> = [&policy_delegation::Fault::KINDS, &milter::Fault::KINDS];
+        for (protocol, kinds) in Protocol::ALL.into_iter().zip(kinds) {
+            for kind in kinds {
+                family.with_label_values(&[protocol.as_str(), kind]);
+            }
         }
         family
     }
@@ -307,6 +319,7 @@ mod tests {
             "gatepost_requests_total{protocol=\"policy\",stage=\"rcpt\"} 0",
             "gatepost_decisions_total{action=\"reject\",mode=\"enforce\",reason=\"relay-missing\"} 0",
             "gatepost_protocol_errors_total{kind=\"limit\",protocol=\"policy\"} 0",
+            "gatepost_protocol_errors_total{kind=\"negotiation\",protocol=\"milter\"} 0",
             "gatepost_connections{protocol=\"policy\"} 0",
             "gatepost_connections_rejected_total{protocol=\"policy\",reason=\"peer\"} 0",
             "gatepost_last_request_timestamp_seconds{protocol=\"policy\"} 0",
@@ -315,14 +328,17 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }
         let decisions = text.lines().filter(|l| l.starts_with("gatepost_decisions_total{")).count();
-        assert_eq!(decisions, 4 * 19 * 2);
+        assert_eq!(decisions, 5 * 19 * 2);
     }
 
     #[test]
     fn indexes_meet_their_labels() {
-        assert_eq!(decision_labels().len(), 4 * 19 * 2);
+        assert_eq!(decision_labels().len(), 5 * 19 * 2);
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
+        }
+        for (index, protocol) in Protocol::ALL.iter().enumerate() {
+            assert_eq!(*protocol as usize, index);
         }
         for (index, stage) in Stage::ALL.iter().enumerate() {
             assert_eq!(*stage as usize, index);

@@ -11,6 +11,7 @@ use compact_str::CompactString;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::mail::{Address, Certificate, Client, Envelope, Facts, Login, Protocol, Reply, Stage};
+use crate::wire::text::{decode_xtext, fold_fingerprint, lossy};
 
 /// Longest `name=value` line. Postfix's own values end at 2 KiB (line_length_limit), certificate
 /// names excepted.
@@ -183,6 +184,9 @@ pub fn serialise(reply: &Reply, buffer: &mut BytesMut) {
         Reply::Refuse(refusal) => {
             buffer.put_slice(format!("action={refusal}\n\n").as_bytes());
         }
+        Reply::Hold(refusal) => {
+            buffer.put_slice(format!("action=HOLD {}\n\n", refusal.text()).as_bytes());
+        }
     }
 }
 
@@ -279,17 +283,6 @@ impl<'a> Attributes<'a> {
                 .ok_or(Fault::BadNumber(NAMES[place])),
         }
     }
-
-    /// Certificate fingerprints come as `AB:CD:..`; empty without a certificate.
-    fn fingerprint(&self, place: usize) -> Option<Box<str>> {
-        let digits: String = self
-            .value(place)
-            .iter()
-            .filter(|b| b.is_ascii_hexdigit())
-            .map(|b| char::from(b.to_ascii_lowercase()))
-            .collect();
-        (!digits.is_empty()).then(|| digits.into())
-    }
 }
 
 /// Reads one request, its closing empty line included or not.
@@ -308,6 +301,7 @@ pub fn parse(request: &[u8]) -> Result<Facts, Fault> {
             address: Client::parse_address(attributes.value(2)),
             name: Client::parse_name(attributes.value(3)),
             certificate: parse_certificate(&attributes),
+            is_local: false,
         },
         sasl_method: if login.is_some() { attributes.text(10) } else { CompactString::default() },
         login,
@@ -338,44 +332,14 @@ fn parse_stage(state: &[u8]) -> Result<Stage, Fault> {
 }
 
 fn parse_certificate(attributes: &Attributes) -> Option<Box<Certificate>> {
-    let fingerprints = [attributes.fingerprint(13), attributes.fingerprint(14)];
+    let fingerprints = [13, 14].map(|place| fold_fingerprint(attributes.value(place)));
     if fingerprints.iter().all(Option::is_none) {
         return None;
     }
+    // Postfix writes certificate names in xtext.
     let subject = decode_xtext(attributes.value(12));
     let subject = (!subject.is_empty()).then(|| String::from_utf8_lossy(&subject).into());
     Some(Box::new(Certificate { fingerprints, subject }))
-}
-
-/// Undoes xtext (RFC 3461 4), in which Postfix writes certificate names: `+20` is a space. What is
-/// no valid escape stays as it is.
-fn decode_xtext(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        let escape = (byte == b'+')
-            .then(|| tail.get(..2))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escape {
-            Some(escaped) => {
-                decoded.push(escaped);
-                rest = &tail[2..];
-            }
-            None => decoded.push(byte),
-        }
-    }
-    decoded
-}
-
-fn lossy(text: &[u8]) -> CompactString {
-    match std::str::from_utf8(text) {
-        Ok(text) => CompactString::new(text),
-        Err(_) => CompactString::from_utf8_lossy(text),
-    }
 }
 
 #[cfg(test)]
@@ -549,13 +513,6 @@ mod tests {
             Codec::default().encode(&reply, &mut buffer).expect("encoded");
             assert_eq!(buffer, expected);
         }
-    }
-
-    #[test]
-    fn xtext_is_undone_and_a_lone_plus_stays() {
-        assert_eq!(decode_xtext(b"a+20b+3Dc"), b"a b=c");
-        assert_eq!(decode_xtext(b"a+b+2"), b"a+b+2");
-        assert_eq!(decode_xtext(b"+++41"), b"++A");
     }
 
     #[test]

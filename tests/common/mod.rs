@@ -142,12 +142,13 @@ pub fn at() -> Timestamp {
     Timestamp::from_unix_ms(1_700_000_000_000)
 }
 
-/// `pass`, `grant`, or the word of the reason. A refusal must say its own code and id.
+/// `pass`, `grant`, `hold`, or the word of the reason. A refusal must say its own code and id.
 pub fn word(judged: &Judged) -> String {
     let decision = &judged.decision;
     match &decision.reply {
         Reply::NoObjection => "pass".into(),
         Reply::Grant => "grant".into(),
+        Reply::Hold(_) => "hold".into(),
         Reply::Refuse(reply) => {
             let reason = decision.reason.expect("a refusal has a reason");
             let mut words = reason.default_reply().splitn(3, ' ');

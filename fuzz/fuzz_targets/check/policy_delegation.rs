@@ -191,6 +191,7 @@ fn check_answer(case: Case) {
             assert_eq!(decision.reason, None);
         }
         Reply::Refuse(_) => check_refusal(action, case.id()),
+        Reply::Hold(_) => panic!("policy delegation holds nothing: {action}"),
     }
     assert_eq!(decide(case), decision, "the same case is decided in two ways");
     let story = Story::tell(case, &decision, &Paths::new(), Timestamp::default());
