@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
+#[path = "../fuzz/fuzz_targets/check/milter.rs"]
+mod milter;
 #[path = "../fuzz/fuzz_targets/check/policy_delegation.rs"]
 mod policy_delegation;
 #[path = "../fuzz/fuzz_targets/check/settings.rs"]
 mod settings;
+
+#[test]
+fn the_milter_corpus_holds() {
+    replay("milter", milter::check);
+}
 
 #[test]
 fn the_policy_delegation_corpus_holds() {
