@@ -43,7 +43,7 @@ fn a_message_is_asked_about_at_mail_rcpt_and_its_end() {
 fn data_is_judged_only_where_it_is_charged() {
     let mut mta = Dialogue::wanting(ALL, |_| Reply::NoObjection);
     mta.negotiate(FULL);
-    mta.say("C", "x|4\0\0192.0.2.9|");
+    mta.say("C", "x|4|\u{0}192.0.2.9|");
     assert_eq!(mta.play(&MESSAGE), ["c", "c", "c", "hX-Gatepost|ID|", "a"]);
     assert_eq!(told(&mta.asked[2]), "data alice alice@example.org b@far.test #1 Q1");
 }
