@@ -70,7 +70,7 @@ fn two_requests_in_one_write_have_two_answers_in_their_order() {
     let (alice, bob) = (rcpt("alice", "friend@far.test"), rcpt("bob", "friend@far.test"));
     client.send(format!("{bob}{alice}{bob}"));
     let expected = format!("action={alone}\n\naction=DUNNO\n\naction={alone}\n\n");
-    assert_eq!(client.bytes(expected.len()), expected);
+    assert_eq!(client.bytes(expected.len()), expected.as_bytes());
     // Nothing more has come: the next answer is the next question's.
     assert_eq!(client.ask(&rcpt("alice", "bob@example.org")), "DUNNO");
 }

@@ -86,13 +86,21 @@ impl Client {
     /// One read, which must bring the one answer whole; without `action=` and the empty line.
     #[track_caller]
     pub fn answer(&mut self) -> String {
-        let mut bytes = [0; 4096];
-        let length = self.socket.read(&mut bytes).expect("gatepost answers");
-        let answer = std::str::from_utf8(&bytes[..length]).expect("answers are ASCII");
+        let bytes = self.read_once();
+        let answer = std::str::from_utf8(&bytes).expect("answers are ASCII");
         let action = answer.strip_prefix("action=").and_then(|rest| rest.strip_suffix("\n\n"));
         let action = action.unwrap_or_else(|| panic!("no whole answer: {answer:?}"));
         assert!(!action.contains('\n') && !action.is_empty(), "{answer:?}");
         action.to_string()
+    }
+
+    /// What one read brings, at least one byte.
+    #[track_caller]
+    pub fn read_once(&mut self) -> Vec<u8> {
+        let mut bytes = [0; 4096];
+        let length = self.socket.read(&mut bytes).expect("gatepost answers");
+        assert!(length > 0, "closed without an answer");
+        bytes[..length].into()
     }
 
     #[track_caller]
@@ -103,10 +111,10 @@ impl Client {
 
     /// Exactly this many bytes, however they come.
     #[track_caller]
-    pub fn bytes(&mut self, count: usize) -> String {
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.socket.read_exact(&mut bytes).expect("gatepost answers");
-        String::from_utf8(bytes).expect("answers are ASCII")
+        bytes
     }
 
     /// Waits for the end of the connection, before which nothing may come.

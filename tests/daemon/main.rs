@@ -2,6 +2,7 @@
 //! signals and read by its log. Needs neither root nor anything installed but a shell.
 
 mod client;
+mod mta;
 mod page;
 mod process;
 mod site;
@@ -15,6 +16,10 @@ mod explain;
 
 mod limits;
 mod logs;
+mod milter_door;
+mod milter_drain;
+mod milter_packets;
+mod milter_told;
 mod pages;
 mod reload;
 mod sockets;

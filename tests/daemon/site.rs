@@ -40,6 +40,17 @@ impl Site {
         site
     }
 
+    /// With both listeners speaking the milter protocol.
+    #[track_caller]
+    pub fn of_milter(changes: &[(&str, &str)]) -> Site {
+        let site = Site::with(changes);
+        let text =
+            fs::read_to_string(site.path("gatepost.toml")).expect("a file of the site can be read");
+        assert_eq!(text.matches("protocol = \"policy\"").count(), 2, "{text}");
+        site.write("gatepost.toml", &text.replace("\"policy\"", "\"milter\""));
+        site
+    }
+
     /// Replaces the one occurrence of `old` in a file.
     #[track_caller]
     pub fn change(&self, name: &str, old: &str, new: &str) {

@@ -2,6 +2,7 @@
 //! plays systemd: it knows its pid before it becomes gatepost.
 
 use crate::client::{Client, rcpt};
+use crate::mta::{Mta, QUIT, offer};
 use crate::process::{DEADLINE, Program, run};
 use crate::site::Site;
 use rustix::process::Signal;
@@ -68,6 +69,31 @@ fn sockets_are_taken_by_their_names() {
     gatepost.signal(Signal::TERM);
     assert_eq!(gatepost.wait_for_end(DEADLINE).code(), Some(0));
     assert!(site.unix().exists(), "the socket file is systemd's");
+}
+
+#[test]
+fn a_milter_socket_is_taken_by_its_name() {
+    let site = Site::of_milter(&[]);
+    let socket = format!("socket = \"inet:127.0.0.1:{}\"", site.port);
+    site.change("gatepost.toml", &socket, "socket = \"systemd:milter\"");
+    let tcp = TcpListener::bind(("127.0.0.1", site.port)).expect("a free port");
+    let mut early = Mta::tcp(&site);
+    early.send(offer());
+    let mut gatepost = Program::start(
+        as_systemd(&site)
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_FDNAMES", "milter")
+            .stdin(OwnedFd::from(tcp)),
+    );
+    gatepost.wait_for_log(" ready ");
+    assert!(early.reply().starts_with('O'));
+    early.assert_alice_sends();
+    Mta::tcp(&site).greeted().assert_alice_sends();
+    gatepost.wait_for_log("socket=\"systemd:milter\"");
+    Client::tcp_from([127, 0, 0, 9], site.port).assert_closed();
+    early.send(QUIT);
+    gatepost.signal(Signal::TERM);
+    assert_eq!(gatepost.wait_for_end(DEADLINE).code(), Some(0));
 }
 
 #[test]
