@@ -102,10 +102,10 @@ fn exchange(arguments: &Arguments) -> Result<String, String> {
     }?;
     match answer.strip_prefix("action=").and_then(|rest| rest.split_once("\n\n")) {
         Some((action, _)) => Ok(action.into()),
-        None if answer.is_empty() => {
-            Err("closed without an answer: gatepost could not read the request; its log says why"
-                .into())
-        }
+        None if answer.is_empty() => Err(format!(
+            "closed without an answer: gatepost could not read the request; its log says why. ask speaks policy delegation alone: of a listener with protocol = \"milter\", ask gatepost explain --listener {}",
+            arguments.socket
+        )),
         None => Err(format!("not an answer of policy delegation: {answer:?}")),
     }
 }

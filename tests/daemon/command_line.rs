@@ -63,6 +63,35 @@ fn ask_says_what_went_wrong() {
 }
 
 #[test]
+fn asking_a_milter_socket_by_policy_delegation_says_what_to_do() {
+    let site = Site::of_milter(&[]);
+    let gatepost = site.start();
+    for socket in
+        [format!("inet:127.0.0.1:{}", site.port), format!("unix:{}", site.unix().display())]
+    {
+        let done = site.run(&["ask", "--socket", &socket, "--login", "bob", "--rcpt", "x@y"]);
+        assert_eq!((done.code, &*done.printed), (Some(3), ""));
+        assert_eq!(
+            done.complained,
+            format!(
+                "{socket}: closed without an answer: gatepost could not read the request; its log says why. ask speaks policy delegation alone: of a listener with protocol = \"milter\", ask gatepost explain --listener {socket}"
+            )
+        );
+        let told = site.run(&[
+            "explain",
+            "-c",
+            "gatepost.toml",
+            "--listener",
+            &socket,
+            "--rcpt",
+            "x@far.test",
+        ]);
+        assert_eq!(told.code, Some(1), "as advised: {}{}", told.printed, told.complained);
+    }
+    assert_eq!(gatepost.wait_for_logs("connection closed without an answer", 2).len(), 2);
+}
+
+#[test]
 fn a_faulty_file_is_told_before_anything_is_bound() {
     let site = Site::with(&[("local = [", "lokal = [")]);
     for arguments in [&["run", "-c", "gatepost.toml"][..], &["check", "gatepost.toml"]] {
