@@ -1,11 +1,12 @@
 #!/bin/bash
 # All tests, from a clean clone on Debian with Rust: installs what they need, then formatting, lints,
-# tests (with a private Postfix and Dovecot on loopback) and the systemd units. Needs root.
+# tests (with a private Postfix and Dovecot on loopback, and milter clients) and the systemd units. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# postfix, dovecot-core, openssl: the live suite. systemd: systemd-analyze, for the units.
-packages=(postfix dovecot-core openssl systemd)
+# postfix, dovecot-core, openssl: the live suite. miltertest: a milter client. systemd:
+# systemd-analyze, for the units.
+packages=(postfix dovecot-core openssl miltertest systemd)
 policy=/usr/sbin/policy-rc.d
 
 fail() {

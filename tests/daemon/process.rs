@@ -149,6 +149,14 @@ impl Program {
         assert!(self.logged.wait_for_end(limit), "no end within {limit:?}:\n{}", self.log());
         self.child.wait().expect("an own child can be waited for")
     }
+
+    /// Waits until the program, whose standard output is a pipe, ends by itself.
+    #[track_caller]
+    pub fn finish(mut self) -> Done {
+        let code = self.wait_for_end(DEADLINE).code();
+        assert!(self.printed.wait_for_end(DEADLINE), "standard output ends with the program");
+        Done { code, printed: self.printed.lines().join("\n"), complained: self.log() }
+    }
 }
 
 impl Drop for Program {
@@ -171,12 +179,5 @@ pub struct Done {
 /// Runs a program that ends by itself.
 #[track_caller]
 pub fn run(command: &mut Command) -> Done {
-    let mut program = Program::start(command.stdout(Stdio::piped()));
-    let status = program.wait_for_end(DEADLINE);
-    assert!(program.printed.wait_for_end(DEADLINE), "standard output ends with the program");
-    Done {
-        code: status.code(),
-        printed: program.printed.lines().join("\n"),
-        complained: program.log(),
-    }
+    Program::start(command.stdout(Stdio::piped())).finish()
 }

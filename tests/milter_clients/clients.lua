@@ -1,0 +1,27 @@
+-- Clients of every family; the networks 192.0.2.64/28 and 2001:db8:1::/48 may relay without a login.
+dofile(FOLDER .. "/session.lua")
+
+run(function()
+    local function relays(host, address)
+        local session = Session.open(host, address)
+        session:mail("continue", nil, "<printer@example.org>")
+        session:rcpt("continue", "friend@far.test")
+        session:finish("accept")
+        session:quit()
+    end
+    local function must_log_in(host, address)
+        local session = Session.open(host, address)
+        session:mail("reply code", nil, "<printer@example.org>")
+        session:mail("continue", "alice")
+        session:rcpt("continue", "friend@far.test")
+        session:finish("accept")
+        session:quit()
+    end
+    relays("printer.example.org", "192.0.2.65")
+    must_log_in("printer.example.org", "192.0.2.80")
+    relays("[2001:db8:1::7]", "2001:db8:1::7")
+    relays("printer.example.org", "2001:DB8:1:0:0:0:0:7")
+    must_log_in("[2001:db8:2::7]", "2001:db8:2::7")
+    must_log_in("localhost", "::1")
+    must_log_in("unknown", "unspec")
+end)

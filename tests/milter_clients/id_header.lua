@@ -1,0 +1,15 @@
+-- What passes bears the id of its decision. Printed for whoever asks about it.
+dofile(FOLDER .. "/session.lua")
+
+run(function()
+    local session = Session.open()
+    assert(mt.test_action(session.conn, SMFIF_ADDHDRS), "not negotiated")
+    assert(not mt.test_action(session.conn, SMFIF_QUARANTINE), "negotiated without need")
+    session:mail("continue", "alice")
+    session:rcpt("continue", "friend@far.test")
+    session:finish("accept")
+    assert(mt.eom_check(session.conn, MT_HDRADD, "X-Gatepost"), "no header")
+    print("id " .. mt.getheader(session.conn, "X-Gatepost", 0))
+    session:abort()
+    session:quit()
+end)
