@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# postfix, dovecot-core, openssl: the live suite. miltertest: a milter client. systemd:
-# systemd-analyze, for the units.
-packages=(postfix dovecot-core openssl miltertest systemd)
+# postfix, dovecot-core, openssl: the live suite. miltertest: a milter client; python3-pip: for another.
+# systemd: systemd-analyze, for the units.
+packages=(postfix dovecot-core openssl miltertest python3-pip systemd)
 policy=/usr/sbin/policy-rc.d
 
 fail() {
@@ -57,12 +57,24 @@ install_missing() {
     trap - EXIT
 }
 
+target_folder() {
+    cargo metadata --locked --no-deps --format-version 1 |
+        sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
+# A milter client from PyPI, into the target folder alone.
+install_python_client() {
+    local folder
+    folder=$(target_folder)/python
+    [ -d "$folder/miltertest" ] || python3 -m pip install --quiet --no-deps --require-hashes \
+        --root-user-action ignore --target "$folder" -r tests/milter_clients/requirements.txt
+}
+
 check_units() {
     local folder exposure
     folder=$(mktemp -d)
     # systemd-analyze looks for the program; the one just built stands in for the installed one.
-    ln -s "$(cargo metadata --locked --no-deps --format-version 1 |
-        sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/gatepost" "$folder/gatepost"
+    ln -s "$(target_folder)/debug/gatepost" "$folder/gatepost"
     sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost.service \
         >"$folder/gatepost.service"
     cp deploy/systemd/gatepost-policy.socket "$folder"
@@ -78,6 +90,7 @@ command -v cargo >/dev/null || fail "cargo is not in PATH; install Rust (https:/
 cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
     fail "rustfmt or clippy is missing: rustup component add rustfmt clippy"
 install_missing
+step install_python_client
 
 step cargo fmt --check
 step cargo clippy --all-targets --locked -- -D warnings

@@ -1,7 +1,7 @@
 //! OpenDKIM's miltertest(8), which runs the *.lua beside this file. It offers what libmilter offers.
 
 use crate::process::Program;
-use crate::script::{Script, folder, id_at_end, take_from_alice};
+use crate::script::{Script, assert_no_fault, folder, id_at_end, take_from_alice};
 use crate::site::Site;
 use std::path::Path;
 use std::process::Command;
@@ -46,12 +46,6 @@ fn assert_refused(gatepost: &Program, stage: &str, reason: &str, times: usize) {
     let lines = gatepost.wait_for_logs(&with_reason, times);
     let at_stage = lines.iter().filter(|line| line.contains(&format!("stage=\"{stage}\"")));
     assert_eq!(at_stage.count(), times, "{lines:#?}");
-}
-
-#[track_caller]
-fn assert_no_fault(gatepost: &Program) {
-    let log = gatepost.log();
-    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
 }
 
 #[test]

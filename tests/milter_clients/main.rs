@@ -1,5 +1,6 @@
-//! Independent milter clients against a gatepost process: miltertest of OpenDKIM, the Debian package
-//! `miltertest`. Where it is missing that is a failure, never a skip; `tests/run.sh` installs it.
+//! Independent milter clients against a gatepost process: OpenDKIM's miltertest, which offers all, and
+//! PyPI's, which is made to offer little. Where one is missing that is a failure, never a skip;
+//! `tests/run.sh` installs both.
 
 #[allow(dead_code, reason = "the daemon suite uses the rest")]
 #[path = "../daemon/client.rs"]
@@ -12,4 +13,5 @@ mod process;
 mod site;
 
 mod lua;
+mod python;
 mod script;

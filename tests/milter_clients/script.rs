@@ -64,3 +64,9 @@ pub fn id_at_end(gatepost: &Program) -> String {
     let id = line.split_once(" id=").and_then(|(_, rest)| rest.split_once(' '));
     id.unwrap_or_else(|| panic!("no id in {line}")).0.into()
 }
+
+#[track_caller]
+pub fn assert_no_fault(gatepost: &Program) {
+    let log = gatepost.log();
+    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
+}
