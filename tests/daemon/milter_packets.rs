@@ -207,6 +207,20 @@ fn macros_aborts_and_farewells_have_no_reply() {
     assert_no_fault(&site, &gatepost);
 }
 
+/// Whoever leaves out the CONNECT of a new session must not send with the rights of the one before.
+#[test]
+fn a_new_session_knows_nothing_of_the_client_before() {
+    let relay = "[relay]\nnetworks = [\"192.0.2.9\"]\n\n[standing]";
+    let site = Site::of_milter(&[("[standing]", relay)]);
+    let _gatepost = site.start();
+    let mut mta = Mta::tcp(&site).greeted();
+    assert_eq!(mta.ask(mail("")), "c");
+    mta.send(QUIT_NEW_CONNECTION);
+    assert_eq!(without_id(&mta.ask(mail(""))), "y530 5.7.0 Authentication required");
+    assert_eq!(mta.ask(connect()), "c");
+    assert_eq!(mta.ask(mail("")), "c");
+}
+
 /// A session of several messages, with what is answered.
 fn session() -> (Vec<u8>, Vec<&'static str>) {
     let stream = [

@@ -147,6 +147,8 @@ impl Session {
             Command::QuitNewConnection => {
                 self.macros = Macros::default();
                 self.forget_message();
+                self.client = Client::default();
+                self.is_local = false;
                 self.state = State::Negotiated;
                 return Ok(Step::Silent);
             }
