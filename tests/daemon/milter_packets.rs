@@ -101,6 +101,10 @@ fn impossible_packets_end_their_connection_alone_told_once_and_counted() {
     assert_eq!(bystander.ask(END_OF_MESSAGE), "a");
     wait_for_metric(site.http, "gatepost_connections{protocol=\"milter\"}", 1);
     assert_eq!(metric(site.http, "gatepost_panics_total"), 0);
+    // One line each, and no other of their end.
+    for (text, count) in [("connection closed", told), (" WARN ", told), (" ERROR ", 0)] {
+        assert_eq!(gatepost.logs(text).len(), count, "{text} in\n{}", gatepost.log());
+    }
 }
 
 #[test]
@@ -169,7 +173,7 @@ fn odd_sequences_are_lived_with() {
         // Postfix closes so what was accepted or rejected at CONNECT.
         drop(mta);
     }
-    wait_for_metric(site.http, "gatepost_connections{protocol=\"milter\"}", 0);
+    assert_eq!(gatepost.wait_for_logs("end=PeerClosed", odd().len()).len(), odd().len());
     assert_no_fault(&site, &gatepost);
 }
 
