@@ -1,6 +1,8 @@
-//! STARTTLS with a client certificate: the MTA knows both, `[relay] certificates` lists one.
+//! STARTTLS with a client certificate: the MTA knows two, `[relay] certificates` lists one, by its
+//! fingerprint or, for a milter, by its name.
 
-use crate::certificates::{LISTED, UNLISTED};
+use crate::certificates::{FORGED, LISTED, UNLISTED};
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::smtp::Session;
 
@@ -8,9 +10,16 @@ const OUTSIDE: &str = "friend@far.test";
 const NOT_TRUSTED: &str =
     "Unable to relay for friend@far.test: not logged in and not in a relay network";
 
-#[test]
-fn the_listed_certificate_sends_out() {
-    let lab = Lab::shared();
+at_both_doors! {
+    the_listed_certificate_sends_out
+    another_certificate_does_not
+    nor_does_one_that_only_says_the_same_name
+    neither_does_tls_alone
+    a_login_over_tls_is_judged_as_a_login
+}
+
+fn the_listed_certificate_sends_out(door: Door) {
+    let lab = Lab::shared(door);
     for port in [lab.ports.mx, lab.ports.submission] {
         let marker = marker("listed");
         let mut session = Session::open_tls(port, &lab.folder.path, Some(LISTED));
@@ -20,9 +29,8 @@ fn the_listed_certificate_sends_out() {
     }
 }
 
-#[test]
-fn another_certificate_does_not() {
-    let lab = Lab::shared();
+fn another_certificate_does_not(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("unlisted");
     let mut session = Session::open_tls(lab.ports.mx, &lab.folder.path, Some(UNLISTED));
     session.send("scan@local.test", OUTSIDE, &marker).assert_refused(550, "5.7.1", NOT_TRUSTED);
@@ -35,18 +43,24 @@ fn another_certificate_does_not() {
     lab.assert_absent(&marker);
 }
 
-#[test]
-fn neither_does_tls_alone() {
-    let lab = Lab::shared();
+fn nor_does_one_that_only_says_the_same_name(door: Door) {
+    let lab = Lab::shared(door);
+    let marker = marker("forged");
+    let mut session = Session::open_tls(lab.ports.mx, &lab.folder.path, Some(FORGED));
+    session.send("scan@local.test", OUTSIDE, &marker).assert_refused(550, "5.7.1", NOT_TRUSTED);
+    lab.assert_absent(&marker);
+}
+
+fn neither_does_tls_alone(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("bare");
     let mut session = Session::open_tls(lab.ports.mx, &lab.folder.path, None);
     session.send("scan@local.test", OUTSIDE, &marker).assert_refused(550, "5.7.1", NOT_TRUSTED);
     lab.assert_absent(&marker);
 }
 
-#[test]
-fn a_login_over_tls_is_judged_as_a_login() {
-    let lab = Lab::shared();
+fn a_login_over_tls_is_judged_as_a_login(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("login");
     let mut bob = Session::open_tls(lab.ports.submission, &lab.folder.path, None).login("bob");
     bob.send("bob@local.test", OUTSIDE, &marker).assert_refused(

@@ -3,6 +3,7 @@
 //! `dovecot-core` and `openssl`; a missing one is a failure, never a skip.
 
 mod certificates;
+mod door;
 mod dovecot;
 mod gatepost;
 mod lab;

@@ -1,6 +1,7 @@
 //! Sender-specified routing: a local address that Postfix would send on to another domain
 //! (allow_percent_hack, swap_bangpath, resolve_dequoted_address) needs the relay right.
 
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::smtp::Session;
 
@@ -15,9 +16,16 @@ const ROUTED: [&str; 7] = [
     "\"victim@far.test\"",
 ];
 
-#[test]
-fn a_routed_recipient_is_external_to_who_may_only_submit() {
-    let lab = Lab::shared();
+at_both_doors! {
+    a_routed_recipient_is_external_to_who_may_only_submit
+    a_routed_recipient_is_external_to_a_stranger
+    the_mta_would_have_sent_it_out
+    a_domain_that_only_resembles_a_local_one_is_external
+    a_local_recipient_is_local_in_every_spelling
+}
+
+fn a_routed_recipient_is_external_to_who_may_only_submit(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("routed");
     let mut bob = lab.submission("bob");
     for recipient in ROUTED {
@@ -28,9 +36,8 @@ fn a_routed_recipient_is_external_to_who_may_only_submit() {
     lab.assert_absent(&marker);
 }
 
-#[test]
-fn a_routed_recipient_is_external_to_a_stranger() {
-    let lab = Lab::shared();
+fn a_routed_recipient_is_external_to_a_stranger(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("routed");
     let mut stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
     let mut unlisted = Session::open_as(lab.ports.mx, "ADDR=198.51.100.5");
@@ -44,9 +51,8 @@ fn a_routed_recipient_is_external_to_a_stranger() {
     lab.assert_absent(&marker);
 }
 
-#[test]
-fn the_mta_would_have_sent_it_out() {
-    let lab = Lab::shared();
+fn the_mta_would_have_sent_it_out(door: Door) {
+    let lab = Lab::shared(door);
     let mut alice = lab.submission("alice");
     for recipient in ROUTED {
         let marker = marker("would");
@@ -55,9 +61,8 @@ fn the_mta_would_have_sent_it_out() {
     }
 }
 
-#[test]
-fn a_domain_that_only_resembles_a_local_one_is_external() {
-    let lab = Lab::shared();
+fn a_domain_that_only_resembles_a_local_one_is_external(door: Door) {
+    let lab = Lab::shared(door);
     let mut bob = lab.submission("bob");
     let outside = [
         "friend@sub.local.test",
@@ -72,9 +77,8 @@ fn a_domain_that_only_resembles_a_local_one_is_external() {
     }
 }
 
-#[test]
-fn a_local_recipient_is_local_in_every_spelling() {
-    let lab = Lab::shared();
+fn a_local_recipient_is_local_in_every_spelling(door: Door) {
+    let lab = Lab::shared(door);
     let mut bob = lab.submission("bob");
     let inside = [
         "carol@LOCAL.Test",
