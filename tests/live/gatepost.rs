@@ -89,6 +89,30 @@ impl Gatepost {
         });
     }
 
+    /// What the present run has decided so far.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let log = read(&self.log());
+        let decided = log.lines().filter(|line| line.contains(" gatepost::decision: decided "));
+        decided.map(|line| Decision(line.to_owned())).collect()
+    }
+
+    /// The decision at the end of the message to this recipient alone, which no other message has.
+    #[track_caller]
+    pub fn end_of_message(&self, recipient: &str) -> Decision {
+        let at_end = || {
+            let all = self.decisions().into_iter();
+            all.filter(|decided| {
+                decided.field("stage") == "end-of-message"
+                    && decided.field("recipient") == recipient
+            })
+        };
+        // Logged behind the answer.
+        until("the end of the message is judged", || at_end().next());
+        let all: Vec<_> = at_end().collect();
+        assert_eq!(all.len(), 1, "judged once: {all:#?}");
+        all.into_iter().next().expect("one")
+    }
+
     pub fn wait_for_log(&mut self, text: &str) {
         self.process.as_mut().expect("gatepost runs").wait_for_log(text);
     }
@@ -108,6 +132,21 @@ impl Gatepost {
 
     fn running(&self) -> &Process {
         self.process.as_ref().expect("gatepost runs")
+    }
+}
+
+/// A line of the decision log.
+#[derive(Debug)]
+pub struct Decision(String);
+
+impl Decision {
+    /// The value without its quotes; empty when there is none.
+    pub fn field(&self, name: &str) -> &str {
+        let rest = self.0.split_once(&format!(" {name}=")).map_or("", |(_, rest)| rest);
+        match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().unwrap_or(""),
+            None => rest.split(' ').next().unwrap_or(""),
+        }
     }
 }
 
@@ -138,7 +177,7 @@ realms = ["local.test"]
 
 [[account]]
 login = "alice"
-addresses = ["alice@local.test"]
+addresses = ["alice@local.test", "älice@bücher.test"]
 [[account]]
 login = "bob"
 addresses = ["bob@local.test"]
@@ -285,7 +324,7 @@ mode = "observe"
 }
 
 /// Who holds which right, with these listeners and relay certificates.
-fn configured(folder: &Path, ports: &Ports, listeners: &str, certificates: &str) -> String {
+pub fn configured(folder: &Path, ports: &Ports, listeners: &str, certificates: &str) -> String {
     let (folder, http) = (folder.display(), ports.http);
     format!(
         r#"

@@ -16,7 +16,9 @@ mod smtp;
 
 mod client_certificates;
 mod clients;
+mod content;
 mod granting;
+mod internationalized;
 mod logins;
 mod observing;
 mod outage;

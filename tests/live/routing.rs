@@ -22,6 +22,7 @@ at_both_doors! {
     the_mta_would_have_sent_it_out
     a_domain_that_only_resembles_a_local_one_is_external
     a_local_recipient_is_local_in_every_spelling
+    postmaster_needs_no_domain
 }
 
 fn a_routed_recipient_is_external_to_who_may_only_submit(door: Door) {
@@ -92,5 +93,18 @@ fn a_local_recipient_is_local_in_every_spelling(door: Door) {
         let reply = bob.send("bob@local.test", recipient, &marker);
         assert!(reply.is_ok(), "{recipient}: {reply}");
         lab.local.wait_for(&marker);
+    }
+}
+
+/// RFC 5321 4.5.1. Postfix passes it by every restriction, and asks a milter.
+fn postmaster_needs_no_domain(door: Door) {
+    let lab = Lab::shared(door);
+    let stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
+    for (mut session, sender) in
+        [(stranger, "friend@far.test"), (lab.submission("bob"), "bob@local.test")]
+    {
+        let marker = marker("postmaster");
+        session.send(sender, "postmaster", &marker).assert_ok();
+        assert_eq!(lab.local.wait_for(&marker).recipients, ["postmaster@local.test"]);
     }
 }

@@ -96,6 +96,10 @@ fn serve(stream: TcpStream, protocol: Protocol, into: &Mutex<Vec<Delivered>>) ->
                 write!(out, "{}", "250 2.0.0 taken\r\n".repeat(replies)).ok()?;
                 continue;
             }
+            "EHLO" | "LHLO" => {
+                write!(out, "250-sink.test\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n").ok()?;
+                continue;
+            }
             "QUIT" => {
                 writeln!(out, "221 2.0.0 bye\r").ok()?;
                 return Some(());
