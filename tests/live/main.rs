@@ -20,6 +20,7 @@ mod content;
 mod granting;
 mod internationalized;
 mod logins;
+mod milter;
 mod observing;
 mod outage;
 mod reload;

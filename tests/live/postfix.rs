@@ -59,6 +59,12 @@ impl Postfix {
         self.master.as_raw_nonzero().get()
     }
 
+    /// The files of the mails on hold.
+    pub fn held(&self) -> Vec<PathBuf> {
+        let hold = fs::read_dir(self.queue.join("hold")).expect("Postfix has a queue");
+        hold.flatten().map(|file| file.path()).collect()
+    }
+
     /// The folders in the order in which a mail moves, so that none slips through.
     pub fn queue_is_empty(&self) -> bool {
         let folders = ["maildrop", "incoming", "active", "deferred", "hold", "corrupt"];
@@ -227,7 +233,7 @@ fn restrictions(lists: &[&str], ask: &str) -> String {
     lists.iter().map(|list| restriction(list, ask)).collect()
 }
 
-fn restriction(list: &str, entries: &str) -> String {
+pub fn restriction(list: &str, entries: &str) -> String {
     format!("  -o {{ smtpd_{list}_restrictions = {entries} }}\n")
 }
 

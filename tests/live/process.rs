@@ -104,7 +104,7 @@ impl Process {
         })
     }
 
-    fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("an own child can be waited for")
     }
 }

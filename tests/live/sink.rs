@@ -50,6 +50,11 @@ impl Sink {
         self.address.port()
     }
 
+    /// How many mails have arrived.
+    pub fn count(&self) -> usize {
+        self.delivered.lock().expect("no sink thread panics").len()
+    }
+
     /// Waits for the mail with the marker.
     #[track_caller]
     pub fn wait_for(&self, marker: &str) -> Delivered {
