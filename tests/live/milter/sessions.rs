@@ -1,8 +1,10 @@
 //! A session of Postfix is one connection. What it begins anew is told late: ABORT waits for the next
 //! event after RSET, and comes behind HELO after EHLO.
 
-use crate::door::Door;
-use crate::lab::{Lab, marker};
+use crate::door::{Door, Port};
+use crate::lab::{Lab, Wiring, free_ports, marker};
+use crate::postfix::{SOCKET, milters, restriction, service};
+use crate::smtp::Session;
 
 const REFUSED: &str = "bob has no relay right: mail to far.test is not allowed";
 
@@ -52,4 +54,40 @@ fn the_end_of_a_message_counts_who_passed() {
         assert_eq!(lab.local.wait_for(&marker).recipients, [recipient.as_str()]);
         assert_eq!(lab.gatepost.end_of_message(&recipient).field("recipients"), "1");
     }
+}
+
+/// Postfix before 3.7.22, 3.8.20, 3.9.14, 3.10.13 and 3.11.6 takes further recipients without a MAIL
+/// after smtpd_end_of_data_restrictions has rejected, and tells the milter neither MAIL nor ABORT.
+#[test]
+fn what_follows_a_message_rejected_at_its_end_is_its_senders() {
+    let [number] = free_ports();
+    let port = Port { number, door: Door::Milter };
+    let lab = Lab::start_wired(Door::Milter, |folder, ports, main_cf| {
+        let mut wiring = Wiring::of(Door::Milter, folder, ports, main_cf);
+        wiring.services += &service(port, "n", "smtpd_sasl_auth_enable=yes");
+        wiring.services += &milters(&format!("unix:{SOCKET}"));
+        wiring.services += &restriction("end_of_data", "reject");
+        wiring
+    });
+    let marker = marker("rejected");
+    let mut bob = Session::open(port).login("bob");
+    bob.mail("bob@local.test").assert_ok();
+    bob.rcpt("alice@local.test").assert_ok();
+    assert_eq!(bob.data(&marker).code, 554);
+    let outside = bob.rcpt("friend@far.test");
+    if outside.code != 503 {
+        outside.assert_refused(550, "5.7.1", REFUSED);
+        bob.rcpt("carol@local.test").assert_ok();
+        assert_eq!(bob.data(&marker).code, 554);
+    }
+    bob.rset().assert_ok();
+    bob.mail("carol@local.test").assert_sender_refused(
+        553,
+        "5.7.1",
+        "bob may not send as carol@local.test",
+    );
+    bob.quit();
+    lab.assert_absent(&marker);
+    let ends = lab.gatepost.decisions();
+    assert!(ends.iter().all(|decided| decided.field("stage") != "end-of-message"), "{ends:#?}");
 }
