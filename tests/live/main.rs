@@ -29,4 +29,5 @@ mod senders;
 mod sessions;
 mod snippets;
 mod sockets;
+mod spellings;
 mod stages;
