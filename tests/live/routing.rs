@@ -23,6 +23,7 @@ at_both_doors! {
     a_domain_that_only_resembles_a_local_one_is_external
     a_local_recipient_is_local_in_every_spelling
     postmaster_needs_no_domain
+    a_percent_sign_is_told_as_it_was_written
 }
 
 fn a_routed_recipient_is_external_to_who_may_only_submit(door: Door) {
@@ -106,5 +107,18 @@ fn postmaster_needs_no_domain(door: Door) {
         let marker = marker("postmaster");
         session.send(sender, "postmaster", &marker).assert_ok();
         assert_eq!(lab.local.wait_for(&marker).recipients, ["postmaster@local.test"]);
+    }
+}
+
+/// Both mail servers take it for a format in what a milter says.
+fn a_percent_sign_is_told_as_it_was_written(door: Door) {
+    let lab = Lab::shared(door);
+    let mut stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
+    for recipient in ["100%s%d%%@far.test", "victim%far.test@local.test"] {
+        stranger.send("friend@far.test", recipient, &marker("percent")).assert_refused(
+            550,
+            "5.7.1",
+            &format!("Unable to relay for {recipient}: not logged in and not in a relay network"),
+        );
     }
 }

@@ -91,3 +91,23 @@ fn what_follows_a_message_rejected_at_its_end_is_its_senders() {
     let ends = lab.gatepost.decisions();
     assert!(ends.iter().all(|decided| decided.field("stage") != "end-of-message"), "{ends:#?}");
 }
+
+/// An SMTP line has 512 bytes (RFC 5321 4.5.3.1.5).
+#[test]
+fn a_long_refusal_comes_in_several_lines() {
+    let words = "No, and no again, 100% no. ".repeat(9);
+    let lab = Lab::start_wired(Door::Milter, |folder, ports, main_cf| {
+        let mut wiring = Wiring::of(Door::Milter, folder, ports, main_cf);
+        wiring.gatepost += &format!("[replies]\nrelay-missing = \"550 5.7.1 {words}{{login}}\"\n");
+        wiring
+    });
+    let reply = lab.submission("bob").send("bob@local.test", "friend@far.test", &marker("long"));
+    assert_eq!(reply.code, 550, "{reply}");
+    assert_eq!(reply.lines.len(), 2, "{:#?}", reply.lines);
+    let texts = reply.lines.iter().map(|line| {
+        assert!(line.len() < 250, "{line}");
+        line.strip_prefix("5.7.1 ").unwrap_or_else(|| panic!("its code: {line}"))
+    });
+    let said = texts.collect::<Vec<_>>().join(" ");
+    assert!(said.starts_with('[') && said.ends_with(&format!("] {words}bob")), "{said}");
+}
