@@ -4,7 +4,7 @@
 use crate::certificates::{FORGED, LISTED, UNLISTED};
 use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
-use crate::smtp::Session;
+use crate::smtp::{Session, plain};
 
 const OUTSIDE: &str = "friend@far.test";
 const NOT_TRUSTED: &str =
@@ -16,6 +16,7 @@ at_both_doors! {
     nor_does_one_that_only_says_the_same_name
     neither_does_tls_alone
     a_login_over_tls_is_judged_as_a_login
+    what_was_said_before_tls_is_forgotten
 }
 
 fn the_listed_certificate_sends_out(door: Door) {
@@ -69,4 +70,26 @@ fn a_login_over_tls_is_judged_as_a_login(door: Door) {
         "bob has no relay right: mail to far.test is not allowed",
     );
     lab.assert_absent(&marker);
+}
+
+/// RFC 3207 4.2. Postfix tells a milter ABORT, and HELO once more.
+fn what_was_said_before_tls_is_forgotten(door: Door) {
+    let lab = Lab::shared(door);
+    let marker = marker("before");
+    let folder = &lab.folder.path;
+    let begun = ["EHLO plain", "MAIL FROM:<a@far.test>", "RCPT TO:<alice@local.test>"];
+    let mut session = Session::open_tls_after(&begun, lab.ports.mx, folder, Some(LISTED));
+    assert_eq!(session.rcpt("carol@local.test").code, 503);
+    assert!(!session.data(&marker).is_ok());
+    session.send("scan@local.test", OUTSIDE, &marker).assert_ok();
+    assert_eq!(lab.external.wait_for(&marker).recipients, [OUTSIDE]);
+
+    let login = format!("AUTH PLAIN {}", plain("alice"));
+    let begun = ["EHLO plain", &login];
+    let mut session = Session::open_tls_after(&begun, lab.ports.submission, folder, None);
+    session.send("alice@local.test", OUTSIDE, &marker).assert_sender_refused(
+        530,
+        "5.7.0",
+        "Authentication required",
+    );
 }

@@ -4,8 +4,8 @@
 use crate::door::{Door, Port};
 use crate::process::{DEADLINE, program};
 use crate::reply::Reply;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -55,6 +55,30 @@ impl Session {
         session
     }
 
+    /// As `open_tls`, in a session that has already said these commands without TLS.
+    pub fn open_tls_after(
+        commands: &[&str],
+        port: Port,
+        folder: &Path,
+        certificate: Option<&str>,
+    ) -> Session {
+        let mut server = TcpStream::connect(("127.0.0.1", port.number)).expect("Postfix listens");
+        let answers = server.try_clone().expect("a socket can be doubled");
+        let mut lines = BufReader::new(answers).lines().map(|line| line.expect("Postfix answers"));
+        let mut reply =
+            || lines.find(|line| line.as_bytes().get(3) != Some(&b'-')).expect("Postfix answers");
+        reply();
+        for command in commands {
+            write!(server, "{command}\r\n").expect("the session takes a command");
+            let reply = reply();
+            assert!(reply.starts_with('2'), "{command}: {reply}");
+        }
+        let relay = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let number = relay.local_addr().expect("a listener has an address").port();
+        thread::spawn(move || relay_tls(&relay, server));
+        Session::open_tls(Port { number, ..port }, folder, certificate)
+    }
+
     /// With a program that speaks SMTP on its standard input and output; no banner is waited for.
     pub fn over(command: &mut Command, door: Door) -> Session {
         let mut child = command
@@ -95,8 +119,7 @@ impl Session {
 
     /// AUTH PLAIN (RFC 4616) with the password every login of the lab has.
     pub fn login(mut self, login: &str) -> Session {
-        let secret = base64(format!("\0{login}\0{}", crate::dovecot::password(login)).as_bytes());
-        let reply = self.command(&format!("AUTH PLAIN {secret}"));
+        let reply = self.command(&format!("AUTH PLAIN {}", plain(login)));
         assert_eq!((reply.code, reply.enhanced.as_str()), (235, "2.7.0"), "AUTH: {reply}");
         self
     }
@@ -179,6 +202,27 @@ impl Drop for Session {
             }
         }
     }
+}
+
+/// The initial response of AUTH PLAIN (RFC 4616).
+pub fn plain(login: &str) -> String {
+    base64(format!("\0{login}\0{}", crate::dovecot::password(login)).as_bytes())
+}
+
+/// Greets one client until it is about to say STARTTLS, then carries bytes.
+fn relay_tls(relay: &TcpListener, server: TcpStream) -> io::Result<()> {
+    let (mut client, _) = relay.accept()?;
+    client.write_all(b"220 relay\r\n")?;
+    BufReader::with_capacity(1, client.try_clone()?).read_line(&mut String::new())?;
+    client.write_all(b"250-relay\r\n250 STARTTLS\r\n")?;
+    let (mut to_server, mut from_server) = (server.try_clone()?, server);
+    let mut from_client = client.try_clone()?;
+    thread::spawn(move || {
+        io::copy(&mut from_client, &mut to_server).ok();
+        to_server.shutdown(Shutdown::Both).ok();
+    });
+    io::copy(&mut from_server, &mut client)?;
+    client.shutdown(Shutdown::Both)
 }
 
 /// Lines as they come, without their ends, so that a wait for one can have a deadline.
