@@ -4,6 +4,7 @@
 use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::process::{read, until};
+use crate::reply::Reply;
 use crate::smtp::{END_OF_MESSAGE, Session};
 
 at_both_doors! {
@@ -75,7 +76,7 @@ fn chunks_of_a_refused_message_are_refused(door: Door) {
     lab.assert_absent(&marker);
 }
 
-fn bdat(session: &mut Session, chunk: &str, last: &str) -> crate::reply::Reply {
+fn bdat(session: &mut Session, chunk: &str, last: &str) -> Reply {
     session.write(&format!("BDAT {}{last}\r\n{chunk}", chunk.len()));
     session.reply("BDAT")
 }

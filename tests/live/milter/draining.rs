@@ -4,6 +4,7 @@ use crate::door::Door;
 use crate::gatepost::edited;
 use crate::lab::{Lab, Wiring, marker};
 use crate::process::{DEADLINE, read};
+use crate::smtp::Session;
 use rustix::process::Signal;
 
 #[test]
@@ -32,7 +33,7 @@ fn what_is_under_way_ends_well_within_the_deadline() {
         "bob has no relay right: mail to far.test is not allowed",
     );
     // Who comes now finds nobody.
-    let mut stranger = crate::smtp::Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
+    let mut stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
     stranger.send("friend@far.test", "alice@local.test", &late).assert_unanswered();
     alice.quit();
     bob.quit();

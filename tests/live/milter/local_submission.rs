@@ -4,7 +4,7 @@
 use crate::door::Door;
 use crate::gatepost::edited;
 use crate::lab::{Lab, Wiring, marker};
-use crate::process::{Process, program};
+use crate::process::{DEADLINE, Process, program};
 use crate::smtp::Session;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ fn a_message_on_standard_input_goes_everywhere() {
     let input = File::open(input).expect("a file can be read");
     let log = lab.folder.path.join("sendmail.log");
     let mut sendmail = Process::start_fed("sendmail", sendmail(&lab).arg("-t"), input.into(), log);
-    let ended = sendmail.wait_for_end(crate::process::DEADLINE);
+    let ended = sendmail.wait_for_end(DEADLINE);
     assert!(ended.success(), "{ended}: {}", sendmail.written());
     assert_everywhere(&lab, &marker);
 }

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 const MESSAGES: usize = 600;
+/// By each of the senders that try again.
+const MESSAGES_AGAIN: usize = 60;
+const SENDERS: usize = 4;
 const OUTSIDE: &str = "friend@far.test";
 const NOT_TRUSTED: &str =
     "Unable to relay for friend@far.test: not logged in and not in a relay network";
@@ -33,21 +36,17 @@ fn a_restart_that_drains_costs_no_client_anything() {
     let log = lab.folder.path.join("smtp-source.log");
     let mut source = Process::start("smtp-source", &mut source, log);
 
-    let (mx, is_over) = (lab.ports.mx, AtomicBool::new(false));
-    let (refused, restarts) = thread::scope(|scope| {
-        let stranger = scope.spawn(|| {
-            let mut refused = 0;
-            while !is_over.load(Ordering::SeqCst) {
-                let mut stranger = Session::open_as(mx, "ADDR=203.0.113.45");
-                let reply = stranger.send("friend@far.test", OUTSIDE, "stranger");
-                reply.assert_refused(550, "5.7.1", NOT_TRUSTED);
-                stranger.quit();
-                refused += 1;
-            }
-            refused
-        });
+    let mx = lab.ports.mx;
+    let stranger = || {
+        let mut stranger = Session::open_as(mx, "ADDR=203.0.113.45");
+        let reply = stranger.send("friend@far.test", OUTSIDE, "stranger");
+        reply.assert_refused(550, "5.7.1", NOT_TRUSTED);
+        stranger.quit();
+        1
+    };
+    let (restarts, refused) = meanwhile(stranger, || {
         let mut restarts = 0;
-        while wait_for_more(&lab, &mut source) {
+        while wait_for_more(&lab, || source.ended().is_some()) {
             lab.gatepost.signal(Signal::TERM);
             assert_eq!(lab.gatepost.wait_for_end(DEADLINE).code(), Some(0));
             let log = read(&lab.gatepost.log());
@@ -55,12 +54,10 @@ fn a_restart_that_drains_costs_no_client_anything() {
             lab.gatepost.run();
             restarts += 1;
         }
-        is_over.store(true, Ordering::SeqCst);
-        (stranger.join().expect("the stranger is refused throughout"), restarts)
+        restarts
     });
     let ended = source.wait_for_end(DEADLINE);
     assert!(ended.success(), "{ended}: {}", source.written());
-    println!("{restarts} restarts, {refused} refusals");
     assert!(restarts >= 5 && refused >= 20, "{restarts} restarts, {refused} refusals");
 
     lab.settle();
@@ -74,45 +71,37 @@ fn a_restart_that_drains_costs_no_client_anything() {
 
 #[test]
 fn a_restart_by_kill_loses_no_message_and_lets_none_slip() {
-    const SESSIONS: usize = 4;
-    const MESSAGES: usize = 60;
     let mut lab = lab();
-    let (mx, is_over, unanswered) = (lab.ports.mx, AtomicBool::new(false), AtomicUsize::new(0));
-    let (sent, refused, kills) = thread::scope(|scope| {
-        let senders = [(); SESSIONS].map(|()| {
-            scope.spawn(|| {
-                (0..MESSAGES).map(|_| send_until_taken(mx, &unanswered)).collect::<Vec<_>>()
-            })
-        });
-        let stranger = scope.spawn(|| {
-            let mut refused = 0;
-            while !is_over.load(Ordering::SeqCst) {
-                let reply = Session::open(mx).send("friend@far.test", OUTSIDE, "stranger");
-                match reply.code {
-                    550 => refused += 1,
-                    _ => reply.assert_unanswered(),
-                }
-            }
-            refused
-        });
-        let mut kills = 0;
-        while !senders.iter().all(|sender| sender.is_finished()) {
-            let before = lab.local.count();
-            until("mail arrives, or all is sent", || {
-                let is_more = lab.local.count() >= before + BETWEEN_RESTARTS;
-                (is_more || senders.iter().all(|sender| sender.is_finished())).then_some(())
-            });
-            lab.gatepost.kill();
-            lab.gatepost.run();
-            kills += 1;
+    let (mx, unanswered) = (lab.ports.mx, AtomicUsize::new(0));
+    let stranger = || {
+        let reply = Session::open(mx).send("friend@far.test", OUTSIDE, "stranger");
+        if reply.code == 550 {
+            return 1;
         }
-        is_over.store(true, Ordering::SeqCst);
-        let sent = senders.map(|sender| sender.join().expect("every message is taken in the end"));
-        (sent.concat(), stranger.join().expect("the stranger gets replies"), kills)
+        reply.assert_unanswered();
+        0
+    };
+    let send_all = || -> Vec<String> {
+        (0..MESSAGES_AGAIN).map(|_| send_until_taken(mx, &unanswered)).collect()
+    };
+    let ((sent, kills), refused) = meanwhile(stranger, || {
+        thread::scope(|scope| {
+            let senders = [(); SENDERS].map(|()| scope.spawn(send_all));
+            let are_done = || senders.iter().all(|sender| sender.is_finished());
+            let mut kills = 0;
+            while wait_for_more(&lab, are_done) {
+                lab.gatepost.kill();
+                lab.gatepost.run();
+                kills += 1;
+            }
+            (senders.map(|sender| sender.join().expect("all is taken in the end")).concat(), kills)
+        })
     });
     let unanswered = unanswered.into_inner();
-    println!("{kills} kills, {unanswered} tried again, {refused} refusals");
-    assert!(kills >= 3 && refused >= 20, "{kills} kills, {refused} refusals");
+    assert!(
+        kills >= 3 && refused >= 20 && unanswered > 0,
+        "{kills} kills, {refused} refusals, {unanswered} unanswered"
+    );
     lab.settle();
     assert_eq!(lab.local.count(), sent.len());
     for marker in sent {
@@ -135,15 +124,42 @@ fn send_until_taken(mx: Port, unanswered: &AtomicUsize) -> String {
     marker
 }
 
-/// Whether the source still sends when so much more has arrived.
-fn wait_for_more(lab: &Lab, source: &mut Process) -> bool {
+/// Whether so much more has arrived before all was sent.
+fn wait_for_more(lab: &Lab, mut is_done: impl FnMut() -> bool) -> bool {
     let before = lab.local.count();
     until("mail arrives, or all is sent", || {
-        if source.ended().is_some() {
+        if is_done() {
             return Some(false);
         }
         (lab.local.count() >= before + BETWEEN_RESTARTS).then_some(true)
     })
+}
+
+/// What comes of `body`, and the sum of what `again` counts, done over and over meanwhile.
+fn meanwhile<T>(again: impl Fn() -> usize + Sync, body: impl FnOnce() -> T) -> (T, usize) {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let counted = scope.spawn(|| {
+            let mut sum = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                sum += again();
+            }
+            sum
+        });
+        let over = Over(&is_over);
+        let done = body();
+        drop(over);
+        (done, counted.join().expect("what is done meanwhile goes well"))
+    })
+}
+
+/// Dropped, also by a panic, it says so.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// One whose `mx` asks at a socket of the test's.
