@@ -31,7 +31,7 @@ fn a_big_message_arrives_whole(door: Door) {
     alice.rcpt("friend@far.test").assert_ok();
     assert_eq!(alice.command("DATA").code, 354);
     alice.write(&format!("Subject: {marker}\r\n\r\n{}.\r\n", LINE.repeat(lines)));
-    alice.reply(END_OF_MESSAGE).assert_ok();
+    alice.reply_to(END_OF_MESSAGE).assert_ok();
     let mail = lab.external.wait_for(&marker);
     assert_eq!(mail.data.matches("lazy dog").count(), lines);
 }
@@ -78,7 +78,7 @@ fn chunks_of_a_refused_message_are_refused(door: Door) {
 
 fn bdat(session: &mut Session, chunk: &str, last: &str) -> Reply {
     session.write(&format!("BDAT {}{last}\r\n{chunk}", chunk.len()));
-    session.reply("BDAT")
+    session.reply_to("BDAT")
 }
 
 fn commands_in_one_write_are_answered_one_by_one(door: Door) {
@@ -89,20 +89,20 @@ fn commands_in_one_write_are_answered_one_by_one(door: Door) {
     bob.write(&format!(
         "MAIL FROM:<bob@local.test>\r\nRCPT TO:<{recipient}>\r\nRCPT TO:<friend@far.test>\r\nDATA\r\n"
     ));
-    bob.reply("MAIL").assert_ok();
-    bob.reply("RCPT").assert_ok();
-    bob.reply("RCPT").assert_refused(550, "5.7.1", REFUSED);
-    assert_eq!(bob.reply("DATA").code, 354);
+    bob.reply_to("MAIL").assert_ok();
+    bob.reply_to("RCPT").assert_ok();
+    bob.reply_to("RCPT").assert_refused(550, "5.7.1", REFUSED);
+    assert_eq!(bob.reply_to("DATA").code, 354);
     // The next message is behind this one's end, and is refused where the door has it.
     bob.write(&format!(
         "Subject: {marker}\r\n\r\nx\r\n.\r\nMAIL FROM:<carol@local.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\nRSET\r\n"
     ));
-    bob.reply(END_OF_MESSAGE).assert_ok();
-    let replies = ["MAIL", "RCPT", "DATA"].map(|verb| bob.reply(verb));
+    bob.reply_to(END_OF_MESSAGE).assert_ok();
+    let replies = ["MAIL", "RCPT", "DATA"].map(|verb| bob.reply_to(verb));
     let refused = replies.iter().find(|reply| !reply.is_ok()).expect("one is refused");
     refused.assert_sender_refused(553, "5.7.1", "bob may not send as carol@local.test");
     assert!(!replies[2].is_ok() && replies[2].code != 354, "{}", replies[2]);
-    bob.reply("RSET").assert_ok();
+    bob.reply_to("RSET").assert_ok();
     bob.quit();
     assert_eq!(lab.local.wait_for(&marker).recipients, [recipient.as_str()]);
     assert_eq!(lab.gatepost.end_of_message(&recipient).field("recipients"), "1");

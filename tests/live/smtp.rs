@@ -100,7 +100,7 @@ impl Session {
     }
 
     pub fn banner(&mut self) {
-        let banner = self.reply("");
+        let banner = self.reply_to("");
         assert_eq!(banner.code, 220, "the banner: {banner}");
     }
 
@@ -139,7 +139,7 @@ impl Session {
             return go_on;
         }
         self.write(&format!("Subject: {marker}\r\n\r\nThe body of {marker}.\r\n.\r\n"));
-        self.reply(END_OF_MESSAGE)
+        self.reply_to(END_OF_MESSAGE)
     }
 
     /// One whole message; the first refusal, or the reply to the message. Ends with RSET.
@@ -166,17 +166,17 @@ impl Session {
 
     pub fn command(&mut self, line: &str) -> Reply {
         self.write(&format!("{line}\r\n"));
-        self.reply(line.split([' ', ':']).next().unwrap_or(""))
+        self.reply_to(line.split([' ', ':']).next().unwrap_or(""))
     }
 
-    /// Without waiting for a reply, or for each `reply`.
+    /// Without waiting for a reply, or for each `reply_to`.
     pub fn write(&mut self, text: &str) {
         self.out.write_all(text.as_bytes()).expect("the session takes a command");
         self.out.flush().expect("the session takes a command");
     }
 
     /// The next reply, which is to this command.
-    pub fn reply(&mut self, to: &str) -> Reply {
+    pub fn reply_to(&mut self, to: &str) -> Reply {
         let mut raw = Vec::new();
         loop {
             let line = self.lines.recv_timeout(DEADLINE);

@@ -89,7 +89,7 @@ fn with_tempfail_a_message_it_dies_in_does_not_pass() {
     at_rcpt.data(&half).assert_unanswered();
     at_data.data(&half).assert_unanswered();
     in_content.write(&format!("Subject: {half}\r\n\r\nx\r\n.\r\n"));
-    in_content.reply(END_OF_MESSAGE).assert_unanswered();
+    in_content.reply_to(END_OF_MESSAGE).assert_unanswered();
 
     lab.gatepost.run();
     for session in [&mut at_rcpt, &mut at_data, &mut in_content] {
