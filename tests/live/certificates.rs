@@ -9,13 +9,22 @@ pub const LISTED: &str = "printer";
 /// Signed by the same authority and permitted by the MTA just as well.
 pub const UNLISTED: &str = "stranger";
 
+/// Says it is the listed one, and signed itself.
+pub const FORGED: &str = "forged";
+
 /// Leaves `ca.pem`, and `<name>.pem` with `<name>.key` for the server and each client.
 pub fn make(folder: &Path) {
     issue(folder, "ca", "/CN=lab authority", false);
     issue(folder, "server", "/CN=mx.local.test", true);
+    issue(folder, FORGED, &format!("/O=Lab/CN={}", common_name(LISTED)), false);
     for name in [LISTED, UNLISTED] {
-        issue(folder, name, &format!("/O=Lab/CN={name}.partner.test"), true);
+        issue(folder, name, &format!("/O=Lab/CN={}", common_name(name)), true);
     }
+}
+
+/// Of the client certificate.
+pub fn common_name(name: &str) -> String {
+    format!("{name}.partner.test")
 }
 
 /// The sha256 fingerprint as openssl and Postfix write it: upper-case hex with colons.

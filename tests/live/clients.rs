@@ -1,6 +1,7 @@
 //! Who has not logged in: strangers, relay networks with a deny inside, and forward-confirmed
 //! host names. The MTA lets all of 192.0.2.0/24, 198.51.100.0/24 and 2001:db8::/32 out.
 
+use crate::door::{Door, Port, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::smtp::Session;
 
@@ -8,9 +9,20 @@ const OUTSIDE: &str = "friend@far.test";
 const NOT_TRUSTED: &str =
     "Unable to relay for friend@far.test: not logged in and not in a relay network";
 
-#[test]
-fn a_stranger_may_bring_mail_for_us_and_nothing_else() {
-    let lab = Lab::shared();
+at_both_doors! {
+    a_stranger_may_bring_mail_for_us_and_nothing_else
+    loopback_is_no_relay_network_by_itself
+    submission_without_a_login_is_told_to_log_in
+    a_relay_network_sends_out_and_a_deny_inside_it_does_not
+    a_relay_network_needs_no_login_at_submission
+    a_forward_confirmed_name_sends_out
+    a_forged_pointer_record_does_not
+    a_name_that_is_only_said_does_not_either
+    a_client_without_an_address_is_a_stranger
+}
+
+fn a_stranger_may_bring_mail_for_us_and_nothing_else(door: Door) {
+    let lab = Lab::shared(door);
     let (inside, outside) = (marker("inside"), marker("outside"));
     let mut stranger = Session::open_as(
         lab.ports.mx,
@@ -23,19 +35,17 @@ fn a_stranger_may_bring_mail_for_us_and_nothing_else() {
     lab.assert_absent(&outside);
 }
 
-#[test]
-fn loopback_is_no_relay_network_by_itself() {
-    let lab = Lab::shared();
+fn loopback_is_no_relay_network_by_itself(door: Door) {
+    let lab = Lab::shared(door);
     let reply = Session::open(lab.ports.mx).send("bob@local.test", OUTSIDE, &marker("loopback"));
     reply.assert_refused(550, "5.7.1", NOT_TRUSTED);
 }
 
-#[test]
-fn submission_without_a_login_is_told_to_log_in() {
-    let lab = Lab::shared();
+fn submission_without_a_login_is_told_to_log_in(door: Door) {
+    let lab = Lab::shared(door);
     let mut session = Session::open(lab.ports.submission);
     for recipient in ["alice@local.test", OUTSIDE] {
-        session.send("alice@local.test", recipient, &marker("anonymous")).assert_refused(
+        session.send("alice@local.test", recipient, &marker("anonymous")).assert_sender_refused(
             530,
             "5.7.0",
             "Authentication required",
@@ -43,9 +53,8 @@ fn submission_without_a_login_is_told_to_log_in() {
     }
 }
 
-#[test]
-fn a_relay_network_sends_out_and_a_deny_inside_it_does_not() {
-    let lab = Lab::shared();
+fn a_relay_network_sends_out_and_a_deny_inside_it_does_not(door: Door) {
+    let lab = Lab::shared(door);
     for allowed in
         ["ADDR=192.0.2.5", "ADDR=192.0.2.8", "ADDR=192.0.2.10", "ADDR=IPV6:2001:db8:1::5"]
     {
@@ -56,17 +65,15 @@ fn a_relay_network_sends_out_and_a_deny_inside_it_does_not() {
     }
 }
 
-#[test]
-fn a_relay_network_needs_no_login_at_submission() {
-    let lab = Lab::shared();
+fn a_relay_network_needs_no_login_at_submission(door: Door) {
+    let lab = Lab::shared(door);
     assert_relays(&lab, lab.ports.submission, "ADDR=192.0.2.5");
     let mut denied = Session::open_as(lab.ports.submission, "ADDR=192.0.2.9");
     denied.send("scan@local.test", OUTSIDE, &marker("denied")).refusal(530, "5.7.0");
 }
 
-#[test]
-fn a_forward_confirmed_name_sends_out() {
-    let lab = Lab::shared();
+fn a_forward_confirmed_name_sends_out(door: Door) {
+    let lab = Lab::shared(door);
     let name =
         "ADDR=198.51.100.7 NAME=p1.printers.example.org REVERSE_NAME=p1.printers.example.org";
     assert_relays(&lab, lab.ports.mx, name);
@@ -75,18 +82,16 @@ fn a_forward_confirmed_name_sends_out() {
     }
 }
 
-#[test]
-fn a_forged_pointer_record_does_not() {
-    let lab = Lab::shared();
+fn a_forged_pointer_record_does_not(door: Door) {
+    let lab = Lab::shared(door);
     assert_refused(
         &lab,
         "ADDR=198.51.100.7 NAME=[UNAVAILABLE] REVERSE_NAME=p1.printers.example.org",
     );
 }
 
-#[test]
-fn a_name_that_is_only_said_does_not_either() {
-    let lab = Lab::shared();
+fn a_name_that_is_only_said_does_not_either(door: Door) {
+    let lab = Lab::shared(door);
     let mut session = Session::open_as(lab.ports.mx, "ADDR=198.51.100.7 NAME=[UNAVAILABLE]");
     session.command("EHLO p1.printers.example.org").assert_ok();
     session.send("scan@local.test", OUTSIDE, &marker("said")).assert_refused(
@@ -96,9 +101,8 @@ fn a_name_that_is_only_said_does_not_either() {
     );
 }
 
-#[test]
-fn a_client_without_an_address_is_a_stranger() {
-    let lab = Lab::shared();
+fn a_client_without_an_address_is_a_stranger(door: Door) {
+    let lab = Lab::shared(door);
     let mut session = Session::open_as(lab.ports.mx, "ADDR=[UNAVAILABLE]");
     session.send("friend@far.test", OUTSIDE, &marker("nobody")).assert_refused(
         550,
@@ -111,7 +115,7 @@ fn a_client_without_an_address_is_a_stranger() {
 }
 
 #[track_caller]
-fn assert_relays(lab: &Lab, port: u16, client: &str) {
+fn assert_relays(lab: &Lab, port: Port, client: &str) {
     let marker = marker("client");
     let reply = Session::open_as(port, client).send("scan@local.test", OUTSIDE, &marker);
     assert!(reply.is_ok(), "{client}: {reply}");

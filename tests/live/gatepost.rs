@@ -1,24 +1,36 @@
 //! The gatepost under test: its configuration and people, its start, signals and end.
 
-use crate::certificates;
+use crate::certificates::{self, LISTED};
+use crate::door::Door;
 use crate::lab::{Ports, note_pid};
 use crate::postfix::SOCKET;
-use crate::process::{DEADLINE, Process};
+use crate::process::{DEADLINE, Process, read, until};
 use rustix::process::Signal;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 pub struct Gatepost {
     folder: PathBuf,
     process: Option<Process>,
     runs: usize,
+    handed: Option<OwnedFd>,
 }
+
+/// Plays systemd with one socket: a shell knows its pid before it becomes gatepost.
+const HANDS_OVER: &str =
+    r#"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=milter exec "$0" "$@" 3<&0 </dev/null"#;
 
 impl Gatepost {
     pub fn start_with(folder: &Path, configuration: &str) -> Gatepost {
-        let mut gatepost = Gatepost { folder: folder.to_owned(), process: None, runs: 0 };
+        Gatepost::start_handed(folder, configuration, None)
+    }
+
+    /// With the listening socket of `systemd:milter`, which outlives each run.
+    pub fn start_handed(folder: &Path, configuration: &str, handed: Option<OwnedFd>) -> Gatepost {
+        let mut gatepost = Gatepost { folder: folder.to_owned(), process: None, runs: 0, handed };
         fs::write(gatepost.configuration(), configuration).expect("a file can be written");
         fs::write(gatepost.people(), PEOPLE).expect("a file can be written");
         gatepost.run();
@@ -28,8 +40,15 @@ impl Gatepost {
     /// Starts with the configuration as it now is, and waits until it is ready.
     pub fn run(&mut self) {
         self.runs += 1;
-        let mut process =
-            Process::start("gatepost", &mut command(&self.configuration()), self.log());
+        let mut command = command(&self.configuration());
+        let mut stdin = Stdio::null();
+        if let Some(socket) = &self.handed {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", HANDS_OVER]).arg(command.get_program()).args(command.get_args());
+            command = shell;
+            stdin = socket.try_clone().expect("a socket can be doubled").into();
+        }
+        let mut process = Process::start_fed("gatepost", &mut command, stdin, self.log());
         note_pid(&self.folder, "gatepost", process.pid());
         process.wait_for_log("ready");
         self.process = Some(process);
@@ -60,6 +79,40 @@ impl Gatepost {
         self.running().signal(signal);
     }
 
+    /// SIGSTOP, and waits until every thread has stopped (proc(5), `stat`).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let threads = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        until("gatepost is frozen", || {
+            let mut threads = fs::read_dir(&threads).ok()?.flatten();
+            threads.all(|thread| read(&thread.path().join("stat")).contains(") T ")).then_some(())
+        });
+    }
+
+    /// What the present run has decided so far.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let log = read(&self.log());
+        let decided = log.lines().filter(|line| line.contains(" gatepost::decision: decided "));
+        decided.map(|line| Decision(line.to_owned())).collect()
+    }
+
+    /// The decision at the end of the message to this recipient alone, which no other message has.
+    #[track_caller]
+    pub fn end_of_message(&self, recipient: &str) -> Decision {
+        let at_end = || {
+            let all = self.decisions().into_iter();
+            all.filter(|decided| {
+                decided.field("stage") == "end-of-message"
+                    && decided.field("recipient") == recipient
+            })
+        };
+        // Logged behind the answer.
+        until("the end of the message is judged", || at_end().next());
+        let all: Vec<_> = at_end().collect();
+        assert_eq!(all.len(), 1, "judged once: {all:#?}");
+        all.into_iter().next().expect("one")
+    }
+
     pub fn wait_for_log(&mut self, text: &str) {
         self.process.as_mut().expect("gatepost runs").wait_for_log(text);
     }
@@ -82,6 +135,21 @@ impl Gatepost {
     }
 }
 
+/// A line of the decision log.
+#[derive(Debug)]
+pub struct Decision(String);
+
+impl Decision {
+    /// The value without its quotes; empty when there is none.
+    pub fn field(&self, name: &str) -> &str {
+        let rest = self.0.split_once(&format!(" {name}=")).map_or("", |(_, rest)| rest);
+        match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().unwrap_or(""),
+            None => rest.split(' ').next().unwrap_or(""),
+        }
+    }
+}
+
 /// `gatepost run` with this configuration file, not started.
 pub fn command(configuration: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
@@ -93,8 +161,14 @@ pub fn command(configuration: &Path) -> Command {
 #[track_caller]
 pub fn edit(file: &Path, old: &str, new: &str) {
     let text = fs::read_to_string(file).expect("a file of the lab can be read");
-    assert_eq!(text.matches(old).count(), 1, "{old:?} stands once in {}:\n{text}", file.display());
-    fs::write(file, text.replace(old, new)).expect("a file of the lab can be written");
+    fs::write(file, edited(&text, old, new)).expect("a file of the lab can be written");
+}
+
+/// The text with its one occurrence of `old` replaced.
+#[track_caller]
+pub fn edited(text: &str, old: &str, new: &str) -> String {
+    assert_eq!(text.matches(old).count(), 1, "{old:?} stands once in:\n{text}");
+    text.replace(old, new)
 }
 
 /// alice may relay, bob may submit; carol is in both worlds, and the deny of the outer group wins.
@@ -103,7 +177,7 @@ realms = ["local.test"]
 
 [[account]]
 login = "alice"
-addresses = ["alice@local.test"]
+addresses = ["alice@local.test", "älice@bücher.test"]
 [[account]]
 login = "bob"
 addresses = ["bob@local.test"]
@@ -145,22 +219,27 @@ members = ["alice"]
 "#;
 
 /// The lab's.
-pub fn configuration(folder: &Path, ports: &Ports) -> String {
-    let Ports {
-        policy_internet, policy_submission, policy_granting, policy_observing, http, ..
-    } = ports;
+pub fn configuration(door: Door, folder: &Path, ports: &Ports) -> String {
+    match door {
+        Door::Policy => {
+            let listed = certificates::fingerprint(folder, LISTED);
+            configured(folder, ports, &policy_listeners(folder, ports), &format!("\"{listed}\""))
+        }
+        // By milter Postfix tells no fingerprint.
+        Door::Milter => {
+            let listed = certificates::common_name(LISTED);
+            let listed = format!("{{ subject = \"{listed}\" }}");
+            configured(folder, ports, &milter_listeners(folder, ports), &listed)
+        }
+    }
+}
+
+fn policy_listeners(folder: &Path, ports: &Ports) -> String {
+    let Ports { ask_internet, ask_submission, ask_granting, ask_observing, .. } = ports;
     let socket = folder.join("queue").join(SOCKET);
-    let fingerprint = certificates::fingerprint(folder, certificates::LISTED);
-    let (folder, socket) = (folder.display(), socket.display());
+    let socket = socket.display();
     format!(
         r#"
-[server]
-name = "mx.local.test"
-drain = "3s"
-[log]
-level = "debug"
-decisions = "all"
-
 [[listen]]
 protocol = "policy"
 socket = "unix:{socket}"
@@ -172,21 +251,21 @@ facing = "submission"
 mode = "enforce"
 [[listen]]
 protocol = "policy"
-socket = "inet:127.0.0.1:{policy_internet}"
+socket = "inet:127.0.0.1:{ask_internet}"
 mta = "mx"
 facing = "internet"
 charge-at = "never"
 mode = "enforce"
 [[listen]]
 protocol = "policy"
-socket = "inet:127.0.0.1:{policy_submission}"
+socket = "inet:127.0.0.1:{ask_submission}"
 mta = "mx"
 facing = "submission"
 charge-at = "never"
 mode = "enforce"
 [[listen]]
 protocol = "policy"
-socket = "inet:127.0.0.1:{policy_granting}"
+socket = "inet:127.0.0.1:{ask_granting}"
 mta = "mx"
 facing = "submission"
 charge-at = "never"
@@ -194,12 +273,68 @@ mode = "enforce"
 on-grant = "ok"
 [[listen]]
 protocol = "policy"
-socket = "inet:127.0.0.1:{policy_observing}"
+socket = "inet:127.0.0.1:{ask_observing}"
 mta = "mx"
 facing = "submission"
 charge-at = "never"
 mode = "observe"
+"#
+    )
+}
 
+fn milter_listeners(folder: &Path, ports: &Ports) -> String {
+    let Ports { ask_internet, ask_submission, ask_observing, .. } = ports;
+    let socket = folder.join("queue").join(SOCKET);
+    let socket = socket.display();
+    format!(
+        r#"
+[[listen]]
+protocol = "milter"
+socket = "unix:{socket}"
+socket-owner = "postfix"
+socket-group = "postdrop"
+socket-mode = "0660"
+mta = "mx"
+facing = "submission"
+mode = "enforce"
+[[listen]]
+protocol = "milter"
+socket = "inet:127.0.0.1:{ask_internet}"
+mta = "mx"
+facing = "internet"
+charge-at = "never"
+mode = "enforce"
+[[listen]]
+protocol = "milter"
+socket = "inet:127.0.0.1:{ask_submission}"
+mta = "mx"
+facing = "submission"
+charge-at = "never"
+mode = "enforce"
+id-header = true
+[[listen]]
+protocol = "milter"
+socket = "inet:127.0.0.1:{ask_observing}"
+mta = "mx"
+facing = "submission"
+charge-at = "never"
+mode = "observe"
+"#
+    )
+}
+
+/// Who holds which right, with these listeners and relay certificates.
+pub fn configured(folder: &Path, ports: &Ports, listeners: &str, certificates: &str) -> String {
+    let (folder, http) = (folder.display(), ports.http);
+    format!(
+        r#"
+[server]
+name = "mx.local.test"
+drain = "3s"
+[log]
+level = "debug"
+decisions = "all"
+{listeners}
 [http]
 listen = "127.0.0.1:{http}"
 [control]
@@ -212,7 +347,7 @@ type = "file"
 [directory.file]
 path = "people.toml"
 [domains]
-local = ["local.test"]
+local = ["local.test", "bücher.test"]
 
 [standing]
 disabled = "enforce"
@@ -230,7 +365,7 @@ as = ["press@local.test"]
 mode = "enforce"
 networks = ["192.0.2.0/24", {{ net = "192.0.2.9/32", relay = "deny" }}, "2001:db8:1::/64"]
 hosts = [".printers.example.org"]
-certificates = ["{fingerprint}"]
+certificates = [{certificates}]
 [[grant]]
 group = "Mail-Submit"
 submit = "allow"

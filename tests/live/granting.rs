@@ -1,12 +1,13 @@
 //! `on-grant = "ok"` before `reject_unauth_destination`: only gatepost's OK lets a mail out.
 
+use crate::door::Door;
 use crate::lab::{Lab, marker};
 use crate::policy::ask_inet;
 use crate::smtp::Session;
 
 #[test]
 fn an_explicit_relay_right_opens_the_way_out() {
-    let lab = Lab::shared();
+    let lab = Lab::shared(Door::Policy);
     let marker = marker("granted");
     Session::open(lab.ports.granting)
         .login("alice")
@@ -17,7 +18,7 @@ fn an_explicit_relay_right_opens_the_way_out() {
 
 #[test]
 fn without_it_the_way_stays_shut() {
-    let lab = Lab::shared();
+    let lab = Lab::shared(Door::Policy);
     let marker = marker("not-granted");
     let mut bob = Session::open(lab.ports.granting).login("bob");
     bob.send("bob@local.test", "friend@far.test", &marker).assert_refused(
@@ -30,7 +31,7 @@ fn without_it_the_way_stays_shut() {
 
 #[test]
 fn local_mail_passes_by_postfix_itself() {
-    let lab = Lab::shared();
+    let lab = Lab::shared(Door::Policy);
     let marker = marker("local");
     Session::open(lab.ports.granting)
         .login("bob")
@@ -41,7 +42,7 @@ fn local_mail_passes_by_postfix_itself() {
 
 #[test]
 fn the_same_right_without_on_grant_is_no_ok() {
-    let lab = Lab::shared();
+    let lab = Lab::shared(Door::Policy);
     let question = |state, recipient| {
         [
             state,
@@ -55,10 +56,10 @@ fn the_same_right_without_on_grant_is_no_ok() {
         ]
     };
     let outside = question("protocol_state=RCPT", "recipient=friend@far.test");
-    assert_eq!(ask_inet(lab.ports.policy_granting, &outside), "action=OK\n\n");
-    assert_eq!(ask_inet(lab.ports.policy_submission, &outside), "action=DUNNO\n\n");
+    assert_eq!(ask_inet(lab.ports.ask_granting, &outside), "action=OK\n\n");
+    assert_eq!(ask_inet(lab.ports.ask_submission, &outside), "action=DUNNO\n\n");
     let inside = question("protocol_state=RCPT", "recipient=bob@local.test");
-    assert_eq!(ask_inet(lab.ports.policy_granting, &inside), "action=DUNNO\n\n");
+    assert_eq!(ask_inet(lab.ports.ask_granting, &inside), "action=DUNNO\n\n");
     let later = question("protocol_state=DATA", "recipient=friend@far.test");
-    assert_eq!(ask_inet(lab.ports.policy_granting, &later), "action=DUNNO\n\n");
+    assert_eq!(ask_inet(lab.ports.ask_granting, &later), "action=DUNNO\n\n");
 }

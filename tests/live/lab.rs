@@ -2,22 +2,24 @@
 //! loopback ports. What was started ends with it, also when a test panics or is interrupted.
 
 use crate::certificates;
+use crate::door::{Door, Port};
 use crate::dovecot::Dovecot;
 use crate::gatepost::{Gatepost, configuration};
-use crate::postfix::{Postfix, main_cf, services};
+use crate::postfix::{self, Postfix};
 use crate::process::{DEADLINE, read, until, within};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::TcpListener;
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// Fields drop in this order: who asks ends before who answers.
 pub struct Lab {
@@ -32,22 +34,22 @@ pub struct Lab {
     pub folder: Folder,
 }
 
-/// The SMTP services of the lab's Postfix and the listeners of its gatepost.
+/// The SMTP services of the lab's Postfix, and the listeners of its gatepost at the lab's door.
 pub struct Ports {
-    /// SMTP for the world, no SASL: asks `policy_internet`.
-    pub mx: u16,
+    /// SMTP for the world, no SASL: asks `ask_internet`.
+    pub mx: Port,
     /// Submission in a chroot: asks the unix socket.
-    pub submission: u16,
-    /// Submission where only an OK lets a mail out: asks `policy_granting`.
-    pub granting: u16,
-    /// Submission with the snippet for observing: asks `policy_observing`.
-    pub observing: u16,
-    /// Submission with smtpd_delay_reject=no and every list: asks `policy_submission`.
-    pub undelayed: u16,
-    pub policy_internet: u16,
-    pub policy_submission: u16,
-    pub policy_granting: u16,
-    pub policy_observing: u16,
+    pub submission: Port,
+    /// Submission where only an OK lets a mail out: asks `ask_granting`. By policy delegation alone.
+    pub granting: Port,
+    /// Submission with the snippet for observing: asks `ask_observing`.
+    pub observing: Port,
+    /// Submission with smtpd_delay_reject=no and every list: asks `ask_submission`.
+    pub undelayed: Port,
+    pub ask_internet: u16,
+    pub ask_submission: u16,
+    pub ask_granting: u16,
+    pub ask_observing: u16,
     pub http: u16,
 }
 
@@ -57,46 +59,54 @@ pub struct Wiring {
     /// The SMTP services of master.cf.
     pub services: String,
     pub gatepost: String,
+    /// The listening socket of gatepost's `systemd:milter`.
+    pub handed: Option<OwnedFd>,
+}
+
+/// The laboratory that tests share; it ends with the last of them.
+pub struct Shared {
+    labs: Arc<Labs>,
+    door: Door,
+}
+
+#[derive(Default)]
+struct Labs {
+    policy: OnceLock<Lab>,
+    milter: OnceLock<Lab>,
 }
 
 impl Lab {
     /// For tests that disturb gatepost.
-    pub fn start() -> Lab {
-        Lab::start_wired(|folder, ports, main_cf| Wiring {
-            main_cf,
-            services: services(folder, ports),
-            gatepost: configuration(folder, ports),
-        })
+    pub fn start(door: Door) -> Lab {
+        Lab::start_wired(door, |folder, ports, main_cf| Wiring::of(door, folder, ports, main_cf))
     }
 
     /// With another wiring, made from the folder, the ports and the lab's main.cf.
-    pub fn start_wired(wiring: impl FnOnce(&Path, &Ports, String) -> Wiring) -> Lab {
+    pub fn start_wired(door: Door, wiring: impl FnOnce(&Path, &Ports, String) -> Wiring) -> Lab {
         assert!(
             rustix::process::geteuid().is_root(),
             "the live suite needs root: Postfix starts as root"
         );
         let folder = Folder::make();
-        let ports = Ports::free();
+        let ports = Ports::free(door);
         certificates::make(&folder.path);
         let (local, external) = (Sink::open(Protocol::Lmtp), Sink::open(Protocol::Smtp));
-        let main_cf = main_cf(&folder.path, local.port(), external.port());
+        let main_cf = postfix::main_cf(&folder.path, local.port(), external.port());
         let wiring = wiring(&folder.path, &ports, main_cf);
         let postfix = Postfix::start(&folder.path, &wiring.main_cf, &wiring.services);
         let dovecot = Dovecot::start(&folder.path);
-        let gatepost = Gatepost::start_with(&folder.path, &wiring.gatepost);
+        let gatepost = Gatepost::start_handed(&folder.path, &wiring.gatepost, wiring.handed);
         Lab { postfix, dovecot, gatepost, local, external, ports, folder }
     }
 
-    /// One laboratory for all tests that only ask; it ends with the last of them.
-    pub fn shared() -> Arc<Lab> {
-        static SHARED: Mutex<Weak<Lab>> = Mutex::new(Weak::new());
-        // A test that failed to start the lab poisons the lock and leaves the Weak as it was.
-        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        shared.upgrade().unwrap_or_else(|| {
-            let lab = Arc::new(Lab::start());
-            *shared = Arc::downgrade(&lab);
-            lab
-        })
+    /// One laboratory for all tests that only ask at this door. Those of both doors end together, since
+    /// the tests of one file alternate.
+    pub fn shared(door: Door) -> Shared {
+        static SHARED: Mutex<Weak<Labs>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().expect("nothing panics that holds it");
+        let labs = shared.upgrade().unwrap_or_default();
+        *shared = Arc::downgrade(&labs);
+        Shared { labs, door }
     }
 
     /// A session of a user who has logged in at the submission service.
@@ -120,6 +130,29 @@ impl Lab {
     }
 }
 
+impl Wiring {
+    /// The lab's own.
+    pub fn of(door: Door, folder: &Path, ports: &Ports, main_cf: String) -> Wiring {
+        let (main_cf, services) = match door {
+            Door::Policy => (main_cf, postfix::policy_services(folder, ports)),
+            Door::Milter => (main_cf + &postfix::milter_main_cf(), postfix::milter_services(ports)),
+        };
+        Wiring { main_cf, services, gatepost: configuration(door, folder, ports), handed: None }
+    }
+}
+
+impl Deref for Shared {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        let lab = match self.door {
+            Door::Policy => &self.labs.policy,
+            Door::Milter => &self.labs.milter,
+        };
+        lab.get_or_init(|| Lab::start(self.door))
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -134,20 +167,20 @@ impl Drop for Lab {
 }
 
 impl Ports {
-    fn free() -> Ports {
-        let [mx, submission, granting, observing, undelayed] = free_ports();
-        let [policy_internet, policy_submission, policy_granting, policy_observing, http] =
-            free_ports();
+    fn free(door: Door) -> Ports {
+        let [mx, submission, granting, observing, undelayed] =
+            free_ports().map(|number| Port { number, door });
+        let [ask_internet, ask_submission, ask_granting, ask_observing, http] = free_ports();
         Ports {
             mx,
             submission,
             granting,
             observing,
             undelayed,
-            policy_internet,
-            policy_submission,
-            policy_granting,
-            policy_observing,
+            ask_internet,
+            ask_submission,
+            ask_granting,
+            ask_observing,
             http,
         }
     }

@@ -3,6 +3,7 @@
 //! `dovecot-core` and `openssl`; a missing one is a failure, never a skip.
 
 mod certificates;
+mod door;
 mod dovecot;
 mod gatepost;
 mod lab;
@@ -15,8 +16,11 @@ mod smtp;
 
 mod client_certificates;
 mod clients;
+mod content;
 mod granting;
+mod internationalized;
 mod logins;
+mod milter;
 mod observing;
 mod outage;
 mod reload;
@@ -25,4 +29,5 @@ mod senders;
 mod sessions;
 mod snippets;
 mod sockets;
+mod spellings;
 mod stages;

@@ -1,6 +1,8 @@
-//! The snippet for observing, `{ inet:..., timeout=2s, default_action=DUNNO }` with a listener
-//! that observes: whatever becomes of gatepost, everybody's mail goes on.
+//! The snippets for observing, `timeout=2s, default_action=DUNNO` and by milter `command_timeout=2s,
+//! default_action=accept`, with a listener that observes: whatever becomes of gatepost, everybody's
+//! mail goes on.
 
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::process::read;
 use crate::smtp::Session;
@@ -10,11 +12,15 @@ use std::thread;
 /// One who may relay, one who may not, one who may do nothing, one who is not known.
 const EVERYBODY: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-#[test]
-fn running_frozen_or_gone_it_hurts_nobody() {
-    let mut lab = Lab::start();
+at_both_doors! {
+    running_frozen_or_gone_it_hurts_nobody
+    it_says_what_it_would_have_said
+}
+
+fn running_frozen_or_gone_it_hurts_nobody(door: Door) {
+    let mut lab = Lab::start(door);
     send_all(&lab, "running");
-    lab.gatepost.signal(Signal::STOP);
+    lab.gatepost.freeze();
     send_all(&lab, "frozen");
     lab.gatepost.signal(Signal::CONT);
     send_all(&lab, "thawed");
@@ -30,9 +36,8 @@ fn running_frozen_or_gone_it_hurts_nobody() {
     assert!(hurt.is_empty(), "{hurt:#?}");
 }
 
-#[test]
-fn it_says_what_it_would_have_said() {
-    let lab = Lab::start();
+fn it_says_what_it_would_have_said(door: Door) {
+    let lab = Lab::start(door);
     let marker = marker("observed");
     let mut bob = Session::open(lab.ports.observing).login("bob");
     bob.send("bob@local.test", "observed@far.test", &marker).assert_ok();

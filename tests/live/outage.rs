@@ -1,5 +1,6 @@
 //! gatepost gone and come back under a running Postfix: nothing slips out, nothing is lost.
 
+use crate::door::Door;
 use crate::lab::{Lab, marker};
 use crate::smtp::Session;
 
@@ -7,7 +8,7 @@ const REFUSED: &str = "bob has no relay right: mail to far.test is not allowed";
 
 #[test]
 fn while_it_is_down_mail_waits_and_afterwards_goes_on() {
-    let mut lab = Lab::start();
+    let mut lab = Lab::start(Door::Policy);
     let master = lab.postfix.master();
     let mut alice = lab.submission("alice");
     let mut bob = Session::open(lab.ports.undelayed).login("bob");
@@ -40,7 +41,7 @@ fn while_it_is_down_mail_waits_and_afterwards_goes_on() {
 
 #[test]
 fn it_dies_in_the_middle_of_a_transaction() {
-    let mut lab = Lab::start();
+    let mut lab = Lab::start(Door::Policy);
     let half = marker("half");
     let mut alice = lab.submission("alice");
     alice.mail("alice@local.test").assert_ok();

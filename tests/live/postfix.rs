@@ -2,6 +2,7 @@
 //! main.cf and master.cf, its start and its end.
 
 use crate::certificates::{self, LISTED, UNLISTED};
+use crate::door::Port;
 use crate::lab::{Ports, make_folder, note_pid};
 use crate::process::{output, program, read};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -58,6 +59,12 @@ impl Postfix {
         self.master.as_raw_nonzero().get()
     }
 
+    /// The files of the mails on hold.
+    pub fn held(&self) -> Vec<PathBuf> {
+        let hold = fs::read_dir(self.queue.join("hold")).expect("Postfix has a queue");
+        hold.flatten().map(|file| file.path()).collect()
+    }
+
     /// The folders in the order in which a mail moves, so that none slips through.
     pub fn queue_is_empty(&self) -> bool {
         let folders = ["maildrop", "incoming", "active", "deferred", "hold", "corrupt"];
@@ -97,7 +104,7 @@ maillog_file_prefixes = {folder}
 myhostname = mx.local.test
 mydomain = local.test
 myorigin = local.test
-mydestination = local.test
+mydestination = local.test, bücher.test, xn--bcher-kva.test
 local_recipient_maps =
 local_transport = lmtp:inet:127.0.0.1:{local}
 relayhost = [127.0.0.1]:{external}
@@ -138,7 +145,8 @@ smtpd_policy_service_timeout = 20s
     )
 }
 
-pub fn services(folder: &Path, ports: &Ports) -> String {
+/// What asks by policy delegation.
+pub fn policy_services(folder: &Path, ports: &Ports) -> String {
     let clients = format!(
         "check_client_access cidr:{}/conf/permitted, permit_tls_clientcerts",
         folder.display()
@@ -147,7 +155,7 @@ pub fn services(folder: &Path, ports: &Ports) -> String {
     let inet = |port| format!("check_policy_service inet:127.0.0.1:{port}");
     let mut text = String::new();
 
-    let ask = inet(ports.policy_internet);
+    let ask = inet(ports.ask_internet);
     text += &service(ports.mx, "n", "smtpd_sasl_auth_enable=no");
     text += &restriction(
         "relay",
@@ -161,19 +169,17 @@ pub fn services(folder: &Path, ports: &Ports) -> String {
     text += &restrictions(&["recipient", "data", "end_of_data"], &ask);
 
     text += &service(ports.granting, "n", "smtpd_sasl_auth_enable=yes");
-    text += &restriction(
-        "relay",
-        &format!("{}, reject_unauth_destination", inet(ports.policy_granting)),
-    );
+    text +=
+        &restriction("relay", &format!("{}, reject_unauth_destination", inet(ports.ask_granting)));
 
-    let port = ports.policy_observing;
+    let port = ports.ask_observing;
     let ask = format!(
         "check_policy_service {{ inet:127.0.0.1:{port}, timeout=2s, default_action=DUNNO }}"
     );
     text += &service(ports.observing, "n", "smtpd_sasl_auth_enable=yes");
     text += &restriction("relay", &format!("{ask}, {trusted}"));
 
-    let ask = inet(ports.policy_submission);
+    let ask = inet(ports.ask_submission);
     text += &service(ports.undelayed, "n", "smtpd_sasl_auth_enable=yes");
     text += "  -o smtpd_delay_reject=no\n";
     text += &restriction("relay", &format!("{ask}, {trusted}"));
@@ -184,15 +190,50 @@ pub fn services(folder: &Path, ports: &Ports) -> String {
     text
 }
 
-fn service(port: u16, chroot: &str, option: &str) -> String {
-    format!("127.0.0.1:{port} inet n - {chroot} - - smtpd\n  -o {option}\n")
+/// What asks by milter, and nobody else: Postfix itself lets everybody out.
+pub fn milter_services(ports: &Ports) -> String {
+    let inet = |port| format!("inet:127.0.0.1:{port}");
+    let observing = inet(ports.ask_observing);
+    let observing = format!("{{ {observing}, default_action=accept, command_timeout=2s }}");
+    let mut text = String::new();
+    for (port, chroot, sasl, milter) in [
+        (ports.mx, "n", "no", inet(ports.ask_internet)),
+        (ports.submission, "y", "yes", format!("unix:{SOCKET}")),
+        (ports.observing, "n", "yes", observing),
+        (ports.undelayed, "n", "yes", inet(ports.ask_submission)),
+    ] {
+        text += &service(port, chroot, &format!("smtpd_sasl_auth_enable={sasl}"));
+        text += &milters(&milter);
+    }
+    text += "  -o smtpd_delay_reject=no\n";
+    text
+}
+
+/// The milters of the service above it.
+pub fn milters(list: &str) -> String {
+    format!("  -o {{ smtpd_milters = {list} }}\n")
+}
+
+/// For the lines of `milter_services`, and for mail that sendmail(1) hands in.
+pub fn milter_main_cf() -> String {
+    format!(
+        "milter_default_action = tempfail
+non_smtpd_milters = unix:{SOCKET}
+# Postfix wants to see that somebody might be refused; nobody comes that far.
+smtpd_relay_restrictions = check_client_access static:OK, reject
+"
+    )
+}
+
+pub fn service(port: Port, chroot: &str, option: &str) -> String {
+    format!("127.0.0.1:{} inet n - {chroot} - - smtpd\n  -o {option}\n", port.number)
 }
 
 fn restrictions(lists: &[&str], ask: &str) -> String {
     lists.iter().map(|list| restriction(list, ask)).collect()
 }
 
-fn restriction(list: &str, entries: &str) -> String {
+pub fn restriction(list: &str, entries: &str) -> String {
     format!("  -o {{ smtpd_{list}_restrictions = {entries} }}\n")
 }
 

@@ -48,10 +48,20 @@ pub struct Process {
 impl Process {
     /// Standard output and error go to `log`, which is made anew.
     pub fn start(name: &'static str, command: &mut Command, log: PathBuf) -> Process {
+        Process::start_fed(name, command, Stdio::null(), log)
+    }
+
+    /// With this standard input.
+    pub fn start_fed(
+        name: &'static str,
+        command: &mut Command,
+        stdin: Stdio,
+        log: PathBuf,
+    ) -> Process {
         let file = File::create(&log).expect("the log can be made");
         let child = command
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(file.try_clone().expect("the log's descriptor can be doubled"))
             .stderr(file)
             .spawn()
@@ -94,7 +104,7 @@ impl Process {
         })
     }
 
-    fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("an own child can be waited for")
     }
 }

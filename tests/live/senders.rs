@@ -1,20 +1,30 @@
 //! Which envelope sender a login may use.
 
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 
-#[test]
-fn nobody_sends_as_somebody_else() {
-    let lab = Lab::shared();
+at_both_doors! {
+    nobody_sends_as_somebody_else
+    no_spelling_of_a_foreign_address_passes_as_an_own_one
+    an_own_address_is_own_in_any_case_of_its_letters
+    the_null_sender_is_everybodys
+    the_null_sender_gives_no_relay_right
+    a_granted_address_is_for_the_granted_alone
+    a_stranger_is_not_asked_whose_address_it_is
+}
+
+fn nobody_sends_as_somebody_else(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("forged");
     let mut alice = lab.submission("alice");
     for recipient in ["bob@local.test", "friend@far.test"] {
-        alice.send("bob@local.test", recipient, &marker).assert_refused(
+        alice.send("bob@local.test", recipient, &marker).assert_sender_refused(
             553,
             "5.7.1",
             "alice may not send as bob@local.test",
         );
     }
-    alice.send("ceo@far.test", "friend@far.test", &marker).assert_refused(
+    alice.send("ceo@far.test", "friend@far.test", &marker).assert_sender_refused(
         553,
         "5.7.1",
         "alice may not send as ceo@far.test",
@@ -22,9 +32,8 @@ fn nobody_sends_as_somebody_else() {
     lab.assert_absent(&marker);
 }
 
-#[test]
-fn no_spelling_of_a_foreign_address_passes_as_an_own_one() {
-    let lab = Lab::shared();
+fn no_spelling_of_a_foreign_address_passes_as_an_own_one(door: Door) {
+    let lab = Lab::shared(door);
     let mut alice = lab.submission("alice");
     let foreign = [
         "bob",
@@ -41,25 +50,22 @@ fn no_spelling_of_a_foreign_address_passes_as_an_own_one() {
     }
 }
 
-#[test]
-fn an_own_address_is_own_in_any_case_of_its_letters() {
-    let lab = Lab::shared();
+fn an_own_address_is_own_in_any_case_of_its_letters(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("case");
     lab.submission("alice").send("Alice@LOCAL.test", "friend@far.test", &marker).assert_ok();
     lab.external.wait_for(&marker);
 }
 
-#[test]
-fn the_null_sender_is_everybodys() {
-    let lab = Lab::shared();
+fn the_null_sender_is_everybodys(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("null");
     lab.submission("alice").send("", "friend@far.test", &marker).assert_ok();
     assert_eq!(lab.external.wait_for(&marker).sender, "");
 }
 
-#[test]
-fn the_null_sender_gives_no_relay_right() {
-    let lab = Lab::shared();
+fn the_null_sender_gives_no_relay_right(door: Door) {
+    let lab = Lab::shared(door);
     lab.submission("bob").send("", "friend@far.test", &marker("null")).assert_refused(
         550,
         "5.7.1",
@@ -67,22 +73,18 @@ fn the_null_sender_gives_no_relay_right() {
     );
 }
 
-#[test]
-fn a_granted_address_is_for_the_granted_alone() {
-    let lab = Lab::shared();
+fn a_granted_address_is_for_the_granted_alone(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("press");
-    lab.submission("bob").send("press@local.test", "alice@local.test", &marker).assert_refused(
-        553,
-        "5.7.1",
-        "bob may not send as press@local.test",
-    );
+    lab.submission("bob")
+        .send("press@local.test", "alice@local.test", &marker)
+        .assert_sender_refused(553, "5.7.1", "bob may not send as press@local.test");
     lab.submission("alice").send("press@local.test", "friend@far.test", &marker).assert_ok();
     assert_eq!(lab.external.wait_for(&marker).sender, "press@local.test");
 }
 
-#[test]
-fn a_stranger_is_not_asked_whose_address_it_is() {
-    let lab = Lab::shared();
+fn a_stranger_is_not_asked_whose_address_it_is(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("list");
     let mut list = crate::smtp::Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
     list.send("bob@local.test", "alice@local.test", &marker).assert_ok();

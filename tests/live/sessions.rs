@@ -1,13 +1,21 @@
 //! Several recipients, several messages, RSET, and two users at once.
 
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use std::collections::BTreeSet;
 
 const REFUSED: &str = "bob has no relay right: mail to far.test is not allowed";
 
-#[test]
-fn one_refused_recipient_leaves_the_others() {
-    let lab = Lab::shared();
+at_both_doors! {
+    one_refused_recipient_leaves_the_others
+    a_session_carries_many_messages
+    rset_forgets_the_transaction_and_not_the_login
+    two_users_at_once_are_not_mistaken
+    one_connection_serves_session_after_session
+}
+
+fn one_refused_recipient_leaves_the_others(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("some");
     let mut bob = lab.submission("bob");
     bob.mail("bob@local.test").assert_ok();
@@ -25,9 +33,8 @@ fn one_refused_recipient_leaves_the_others() {
     assert!(lab.external.with(&marker).is_empty());
 }
 
-#[test]
-fn a_session_carries_many_messages() {
-    let lab = Lab::shared();
+fn a_session_carries_many_messages(door: Door) {
+    let lab = Lab::shared(door);
     let mut alice = lab.submission("alice");
     let mut sent = Vec::new();
     for number in 0..40 {
@@ -48,9 +55,8 @@ fn a_session_carries_many_messages() {
     }
 }
 
-#[test]
-fn rset_forgets_the_transaction_and_not_the_login() {
-    let lab = Lab::shared();
+fn rset_forgets_the_transaction_and_not_the_login(door: Door) {
+    let lab = Lab::shared(door);
     let (forgotten, kept) = (marker("forgotten"), marker("kept"));
     let mut bob = lab.submission("bob");
     bob.mail("bob@local.test").assert_ok();
@@ -65,9 +71,8 @@ fn rset_forgets_the_transaction_and_not_the_login() {
     lab.assert_absent(&forgotten);
 }
 
-#[test]
-fn two_users_at_once_are_not_mistaken() {
-    let lab = Lab::shared();
+fn two_users_at_once_are_not_mistaken(door: Door) {
+    let lab = Lab::shared(door);
     let (mut alice, mut bob) = (lab.submission("alice"), lab.submission("bob"));
     for _ in 0..10 {
         let (out, kept) = (marker("alice"), marker("bob"));
@@ -83,9 +88,8 @@ fn two_users_at_once_are_not_mistaken() {
     }
 }
 
-#[test]
-fn one_connection_serves_session_after_session() {
-    let lab = Lab::shared();
+fn one_connection_serves_session_after_session(door: Door) {
+    let lab = Lab::shared(door);
     for _ in 0..10 {
         let (out, kept) = (marker("alice"), marker("bob"));
         let mut alice = lab.submission("alice");

@@ -50,6 +50,11 @@ impl Sink {
         self.address.port()
     }
 
+    /// How many mails have arrived.
+    pub fn count(&self) -> usize {
+        self.delivered.lock().expect("no sink thread panics").len()
+    }
+
     /// Waits for the mail with the marker.
     #[track_caller]
     pub fn wait_for(&self, marker: &str) -> Delivered {
@@ -94,6 +99,10 @@ fn serve(stream: TcpStream, protocol: Protocol, into: &Mutex<Vec<Delivered>>) ->
                 let mail = Delivered { sender: sender.clone(), recipients, data };
                 into.lock().expect("no sink thread panics").push(mail);
                 write!(out, "{}", "250 2.0.0 taken\r\n".repeat(replies)).ok()?;
+                continue;
+            }
+            "EHLO" | "LHLO" => {
+                write!(out, "250-sink.test\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n").ok()?;
                 continue;
             }
             "QUIT" => {

@@ -1,69 +1,107 @@
 //! The SMTP client of the suite (RFC 5321, RFC 4954, Postfix XCLIENT_README): one command, one
 //! reply, over TCP or through `openssl s_client` with a certificate.
 
+use crate::door::{Door, Port};
 use crate::process::{DEADLINE, program};
 use crate::reply::Reply;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+/// What a reply after the content is to.
+pub const END_OF_MESSAGE: &str = ".";
+
 pub struct Session {
     lines: Receiver<String>,
     out: Box<dyn Write + Send>,
     end: End,
+    door: Door,
 }
 
 enum End {
     Plain(TcpStream),
-    Tls(Child),
+    Program(Child),
 }
 
 impl Session {
     /// Connects and greets.
-    pub fn open(port: u16) -> Session {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("Postfix listens");
+    pub fn open(port: Port) -> Session {
+        let stream = TcpStream::connect(("127.0.0.1", port.number)).expect("Postfix listens");
         stream.set_nodelay(true).expect("a socket takes options");
         let double = || stream.try_clone().expect("a socket can be doubled");
-        let mut session =
-            Session { lines: lines_of(double()), out: Box::new(double()), end: End::Plain(stream) };
-        let banner = session.reply();
-        assert_eq!(banner.code, 220, "the banner: {banner}");
+        let (lines, out) = (lines_of(double()), Box::new(double()));
+        let mut session = Session { lines, out, end: End::Plain(stream), door: port.door };
+        session.banner();
         session.ehlo();
         session
     }
 
     /// STARTTLS with the client certificate in `folder`, if one is named, then greets again.
-    pub fn open_tls(port: u16, folder: &Path, certificate: Option<&str>) -> Session {
+    pub fn open_tls(port: Port, folder: &Path, certificate: Option<&str>) -> Session {
         let mut command = Command::new(program("openssl", "openssl"));
         // -quiet also keeps lines that start with R or Q from being commands of s_client.
         command.args(["s_client", "-starttls", "smtp", "-quiet", "-verify_return_error"]);
-        command.arg("-connect").arg(format!("127.0.0.1:{port}"));
+        command.arg("-connect").arg(format!("127.0.0.1:{}", port.number));
         command.arg("-CAfile").arg(folder.join("ca.pem"));
         if let Some(name) = certificate {
             command.arg("-cert").arg(folder.join(format!("{name}.pem")));
             command.arg("-key").arg(folder.join(format!("{name}.key")));
         }
+        let mut session = Session::over(&mut command, port.door);
+        session.ehlo();
+        session
+    }
+
+    /// As `open_tls`, in a session that has already said these commands without TLS.
+    pub fn open_tls_after(
+        commands: &[&str],
+        port: Port,
+        folder: &Path,
+        certificate: Option<&str>,
+    ) -> Session {
+        let mut server = TcpStream::connect(("127.0.0.1", port.number)).expect("Postfix listens");
+        let answers = server.try_clone().expect("a socket can be doubled");
+        let mut lines = BufReader::new(answers).lines().map(|line| line.expect("Postfix answers"));
+        let mut reply =
+            || lines.find(|line| line.as_bytes().get(3) != Some(&b'-')).expect("Postfix answers");
+        reply();
+        for command in commands {
+            write!(server, "{command}\r\n").expect("the session takes a command");
+            let reply = reply();
+            assert!(reply.starts_with('2'), "{command}: {reply}");
+        }
+        let relay = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let number = relay.local_addr().expect("a listener has an address").port();
+        thread::spawn(move || relay_tls(&relay, server));
+        Session::open_tls(Port { number, ..port }, folder, certificate)
+    }
+
+    /// With a program that speaks SMTP on its standard input and output; no banner is waited for.
+    pub fn over(command: &mut Command, door: Door) -> Session {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("openssl starts");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let lines = lines_of(child.stdout.take().expect("a pipe was asked for"));
         let out = Box::new(child.stdin.take().expect("a pipe was asked for"));
-        let mut session = Session { lines, out, end: End::Tls(child) };
-        session.ehlo();
-        session
+        Session { lines, out, end: End::Program(child), door }
     }
 
     /// Connects as another client, by Postfix's XCLIENT, e.g. `ADDR=192.0.2.5 NAME=a.example`.
-    pub fn open_as(port: u16, attributes: &str) -> Session {
+    pub fn open_as(port: Port, attributes: &str) -> Session {
         let mut session = Session::open(port);
         session.xclient(attributes);
         session
+    }
+
+    pub fn banner(&mut self) {
+        let banner = self.reply_to("");
+        assert_eq!(banner.code, 220, "the banner: {banner}");
     }
 
     pub fn ehlo(&mut self) -> Reply {
@@ -81,8 +119,7 @@ impl Session {
 
     /// AUTH PLAIN (RFC 4616) with the password every login of the lab has.
     pub fn login(mut self, login: &str) -> Session {
-        let secret = base64(format!("\0{login}\0{}", crate::dovecot::password(login)).as_bytes());
-        let reply = self.command(&format!("AUTH PLAIN {secret}"));
+        let reply = self.command(&format!("AUTH PLAIN {}", plain(login)));
         assert_eq!((reply.code, reply.enhanced.as_str()), (235, "2.7.0"), "AUTH: {reply}");
         self
     }
@@ -101,7 +138,8 @@ impl Session {
         if go_on.code != 354 {
             return go_on;
         }
-        self.command(&format!("Subject: {marker}\r\n\r\nThe body of {marker}.\r\n."))
+        self.write(&format!("Subject: {marker}\r\n\r\nThe body of {marker}.\r\n.\r\n"));
+        self.reply_to(END_OF_MESSAGE)
     }
 
     /// One whole message; the first refusal, or the reply to the message. Ends with RSET.
@@ -127,12 +165,18 @@ impl Session {
     }
 
     pub fn command(&mut self, line: &str) -> Reply {
-        self.out.write_all(format!("{line}\r\n").as_bytes()).expect("the session takes a command");
-        self.out.flush().expect("the session takes a command");
-        self.reply()
+        self.write(&format!("{line}\r\n"));
+        self.reply_to(line.split([' ', ':']).next().unwrap_or(""))
     }
 
-    fn reply(&mut self) -> Reply {
+    /// Without waiting for a reply, or for each `reply_to`.
+    pub fn write(&mut self, text: &str) {
+        self.out.write_all(text.as_bytes()).expect("the session takes a command");
+        self.out.flush().expect("the session takes a command");
+    }
+
+    /// The next reply, which is to this command.
+    pub fn reply_to(&mut self, to: &str) -> Reply {
         let mut raw = Vec::new();
         loop {
             let line = self.lines.recv_timeout(DEADLINE);
@@ -140,7 +184,7 @@ impl Session {
             let more = line.as_bytes().get(3) == Some(&b'-');
             raw.push(line);
             if !more {
-                return Reply::parse(&raw);
+                return Reply::parse(self.door, to, &raw);
             }
         }
     }
@@ -152,12 +196,33 @@ impl Drop for Session {
             End::Plain(stream) => {
                 stream.shutdown(Shutdown::Both).ok();
             }
-            End::Tls(child) => {
+            End::Program(child) => {
                 child.kill().ok();
                 child.wait().ok();
             }
         }
     }
+}
+
+/// The initial response of AUTH PLAIN (RFC 4616).
+pub fn plain(login: &str) -> String {
+    base64(format!("\0{login}\0{}", crate::dovecot::password(login)).as_bytes())
+}
+
+/// Greets one client until it is about to say STARTTLS, then carries bytes.
+fn relay_tls(relay: &TcpListener, server: TcpStream) -> io::Result<()> {
+    let (mut client, _) = relay.accept()?;
+    client.write_all(b"220 relay\r\n")?;
+    BufReader::with_capacity(1, client.try_clone()?).read_line(&mut String::new())?;
+    client.write_all(b"250-relay\r\n250 STARTTLS\r\n")?;
+    let (mut to_server, mut from_server) = (server.try_clone()?, server);
+    let mut from_client = client.try_clone()?;
+    thread::spawn(move || {
+        io::copy(&mut from_client, &mut to_server).ok();
+        to_server.shutdown(Shutdown::Both).ok();
+    });
+    io::copy(&mut from_server, &mut client)?;
+    client.shutdown(Shutdown::Both)
 }
 
 /// Lines as they come, without their ends, so that a wait for one can have a deadline.

@@ -1,6 +1,7 @@
 //! The files of `deploy/` as shipped: Postfix runs on exactly their lines, only the example ports,
 //! paths and domain replaced by the lab's.
 
+use crate::door::Door;
 use crate::lab::{Lab, Ports, Wiring, make_folder, marker};
 use crate::process::{program, read};
 use crate::reply::Reply;
@@ -60,7 +61,7 @@ fn failing_open_lets_go_what_postfix_permits_and_no_more() {
 fn observing_hurts_nobody_running_frozen_or_gone() {
     let mut lab = wired("observe.cf", "master.cf", "observe", "dunno");
     assert_all_pass(&lab, "running");
-    lab.gatepost.signal(Signal::STOP);
+    lab.gatepost.freeze();
     assert_all_pass(&lab, "frozen");
     lab.gatepost.signal(Signal::CONT);
     assert_all_pass(&lab, "thawed");
@@ -132,14 +133,15 @@ fn stranger(lab: &Lab) -> Session {
 /// A lab on these snippets: how gatepost is asked, the submission service, the mode and the word of
 /// `on-grant` in the shipped gatepost.toml.
 fn wired(asked: &str, service: &str, mode: &str, on_grant: &str) -> Lab {
-    let lab = Lab::start_wired(|folder, ports, main_cf| {
-        let policy = format!("inet:127.0.0.1:{}", ports.policy_internet);
+    let lab = Lab::start_wired(Door::Policy, |folder, ports, main_cf| {
+        let policy = format!("inet:127.0.0.1:{}", ports.ask_internet);
         let asked = fill(&format!("postfix/{asked}"), &[("inet:127.0.0.1:10031", &policy)]);
         let lines = format!("{asked}{}mynetworks = 198.51.100.0/28\n", shipped("postfix/main.cf"));
         Wiring {
             main_cf: without(&main_cf, &lines) + &lines,
             services: services(service, ports),
             gatepost: gatepost_toml(folder, ports, mode, on_grant),
+            handed: None,
         }
     });
     assert_in_force(&lab.folder.path);
@@ -148,9 +150,9 @@ fn wired(asked: &str, service: &str, mode: &str, on_grant: &str) -> Lab {
 
 /// The lab's Postfix has its own line for port 25; what is asked there stands in main.cf.
 fn services(service: &str, ports: &Ports) -> String {
-    let submission = format!("127.0.0.1:{} inet n ", ports.submission);
+    let submission = format!("127.0.0.1:{} inet n ", ports.submission.number);
     let service = fill(&format!("postfix/{service}"), &[("submission inet n ", &submission)]);
-    format!("127.0.0.1:{} inet n - y - - smtpd\n{service}", ports.mx)
+    format!("127.0.0.1:{} inet n - y - - smtpd\n{service}", ports.mx.number)
 }
 
 fn gatepost_toml(folder: &Path, ports: &Ports, mode: &str, on_grant: &str) -> String {
@@ -165,7 +167,7 @@ fn gatepost_toml(folder: &Path, ports: &Ports, mode: &str, on_grant: &str) -> St
         "gatepost.toml",
         &[
             ("socket = \"systemd:policy\"", &listener),
-            ("inet:127.0.0.1:10031", &format!("inet:127.0.0.1:{}", ports.policy_internet)),
+            ("inet:127.0.0.1:10031", &format!("inet:127.0.0.1:{}", ports.ask_internet)),
             (
                 "facing = \"submission\"\nmode = \"observe\"",
                 &format!("facing = \"submission\"\nmode = \"{mode}\""),

@@ -1,6 +1,7 @@
 //! Where gatepost listens: owner, group and mode of the unix socket, a chrooted smtpd, and what
 //! already stands in the place: a stale socket, a live one, something else.
 
+use crate::door::{Door, at_both_doors};
 use crate::gatepost::{Gatepost, command};
 use crate::lab::{Folder, Lab, free_ports, marker};
 use crate::policy::{ask_inet, ask_unix};
@@ -17,9 +18,13 @@ const QUESTION: [&str; 4] = [
     "recipient=friend@far.test",
 ];
 
-#[test]
-fn the_socket_bears_owner_group_and_mode_of_the_configuration() {
-    let lab = Lab::shared();
+at_both_doors! {
+    the_socket_bears_owner_group_and_mode_of_the_configuration
+    a_chrooted_smtpd_reaches_it
+}
+
+fn the_socket_bears_owner_group_and_mode_of_the_configuration(door: Door) {
+    let lab = Lab::shared(door);
     let socket = fs::metadata(lab.gatepost.socket()).expect("the socket is there");
     assert!(socket.file_type().is_socket());
     assert_eq!(socket.mode() & 0o7777, 0o660);
@@ -27,9 +32,8 @@ fn the_socket_bears_owner_group_and_mode_of_the_configuration() {
     assert_eq!(socket.gid(), id("group", "postdrop"));
 }
 
-#[test]
-fn a_chrooted_smtpd_reaches_it() {
-    let lab = Lab::shared();
+fn a_chrooted_smtpd_reaches_it(door: Door) {
+    let lab = Lab::shared(door);
     let marker = marker("chroot");
     let mut bob = lab.submission("bob");
     bob.send("bob@local.test", "alice@local.test", &marker).assert_ok();

@@ -1,12 +1,20 @@
 //! Questions outside of RCPT: CONNECT, EHLO, MAIL, VRFY, ETRN are answered and never hurt.
 
+use crate::door::{Door, at_both_doors};
 use crate::lab::{Lab, marker};
 use crate::policy::ask_inet;
 use crate::smtp::Session;
 
-#[test]
-fn connect_and_greeting_pass_before_the_login() {
-    let lab = Lab::shared();
+at_both_doors! {
+    connect_and_greeting_pass_before_the_login
+    no_login_is_told_at_the_first_stage_that_needs_one
+    every_list_at_once_comes_to_the_same_answers
+    vrfy_is_answered
+    etrn_is_answered
+}
+
+fn connect_and_greeting_pass_before_the_login(door: Door) {
+    let lab = Lab::shared(door);
     let mut session = Session::open(lab.ports.undelayed);
     session.command("HELO client.example.net").assert_ok();
     session.ehlo();
@@ -18,9 +26,8 @@ fn connect_and_greeting_pass_before_the_login() {
     lab.external.wait_for(&marker);
 }
 
-#[test]
-fn no_login_is_told_at_the_first_stage_that_needs_one() {
-    let lab = Lab::shared();
+fn no_login_is_told_at_the_first_stage_that_needs_one(door: Door) {
+    let lab = Lab::shared(door);
     let mut session = Session::open(lab.ports.undelayed);
     session.send("alice@local.test", "alice@local.test", &marker("early")).assert_refused(
         530,
@@ -31,9 +38,8 @@ fn no_login_is_told_at_the_first_stage_that_needs_one() {
     alice.send("alice@local.test", "alice@local.test", &marker("late")).assert_ok();
 }
 
-#[test]
-fn every_list_at_once_comes_to_the_same_answers() {
-    let lab = Lab::shared();
+fn every_list_at_once_comes_to_the_same_answers(door: Door) {
+    let lab = Lab::shared(door);
     let (inside, outside) = (marker("inside"), marker("outside"));
     let mut bob = Session::open(lab.ports.undelayed).login("bob");
     bob.send("bob@local.test", "alice@local.test", &inside).assert_ok();
@@ -51,9 +57,8 @@ fn every_list_at_once_comes_to_the_same_answers() {
     lab.assert_absent(&outside);
 }
 
-#[test]
-fn vrfy_is_answered() {
-    let lab = Lab::shared();
+fn vrfy_is_answered(door: Door) {
+    let lab = Lab::shared(door);
     let mut stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
     assert_verifies(&mut stranger);
     assert_verifies(&mut Session::open(lab.ports.submission).login("bob"));
@@ -64,9 +69,8 @@ fn vrfy_is_answered() {
     lab.local.wait_for(&marker);
 }
 
-#[test]
-fn etrn_is_answered() {
-    let lab = Lab::shared();
+fn etrn_is_answered(door: Door) {
+    let lab = Lab::shared(door);
     let before_login = Session::open(lab.ports.undelayed);
     let stranger = Session::open_as(lab.ports.mx, "ADDR=203.0.113.45");
     let after_login = Session::open(lab.ports.undelayed).login("bob");
@@ -78,11 +82,10 @@ fn etrn_is_answered() {
 
 #[test]
 fn a_stage_without_a_transaction_is_no_objection() {
-    let lab = Lab::shared();
+    let lab = Lab::shared(Door::Policy);
     for state in ["CONNECT", "EHLO", "HELO", "VRFY", "ETRN"] {
         let state = format!("protocol_state={state}");
-        let answer =
-            ask_inet(lab.ports.policy_submission, &[&state, "client_address=203.0.113.45"]);
+        let answer = ask_inet(lab.ports.ask_submission, &[&state, "client_address=203.0.113.45"]);
         assert_eq!(answer, "action=DUNNO\n\n", "{state}");
     }
 }
