@@ -3,7 +3,7 @@
 use crate::certificates;
 use crate::lab::{Ports, note_pid};
 use crate::postfix::SOCKET;
-use crate::process::{DEADLINE, Process};
+use crate::process::{DEADLINE, Process, read, until};
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,16 @@ impl Gatepost {
 
     pub fn signal(&self, signal: Signal) {
         self.running().signal(signal);
+    }
+
+    /// SIGSTOP, and waits until every thread has stopped (proc(5), `stat`).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let threads = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        until("gatepost is frozen", || {
+            let mut threads = fs::read_dir(&threads).ok()?.flatten();
+            threads.all(|thread| read(&thread.path().join("stat")).contains(") T ")).then_some(())
+        });
     }
 
     pub fn wait_for_log(&mut self, text: &str) {
@@ -144,26 +154,17 @@ name = "Press"
 members = ["alice"]
 "#;
 
-/// The lab's.
+/// The lab's beside Postfix.
 pub fn configuration(folder: &Path, ports: &Ports) -> String {
     let Ports {
         policy_internet, policy_submission, policy_granting, policy_observing, http, ..
     } = ports;
     let socket = folder.join("queue").join(SOCKET);
-    let fingerprint = certificates::fingerprint(folder, certificates::LISTED);
-    let (folder, socket) = (folder.display(), socket.display());
-    format!(
+    let listeners = format!(
         r#"
-[server]
-name = "mx.local.test"
-drain = "3s"
-[log]
-level = "debug"
-decisions = "all"
-
 [[listen]]
 protocol = "policy"
-socket = "unix:{socket}"
+socket = "unix:{}"
 socket-owner = "postfix"
 socket-group = "postdrop"
 socket-mode = "0660"
@@ -199,7 +200,26 @@ mta = "mx"
 facing = "submission"
 charge-at = "never"
 mode = "observe"
+"#,
+        socket.display()
+    );
+    let networks = r#""192.0.2.0/24", { net = "192.0.2.9/32", relay = "deny" }, "2001:db8:1::/64""#;
+    configured(folder, *http, &listeners, networks)
+}
 
+/// Who holds which right, with these listeners and relay networks.
+pub fn configured(folder: &Path, http: u16, listeners: &str, networks: &str) -> String {
+    let fingerprint = certificates::fingerprint(folder, certificates::LISTED);
+    let folder = folder.display();
+    format!(
+        r#"
+[server]
+name = "mx.local.test"
+drain = "3s"
+[log]
+level = "debug"
+decisions = "all"
+{listeners}
 [http]
 listen = "127.0.0.1:{http}"
 [control]
@@ -228,7 +248,7 @@ group = "Press"
 as = ["press@local.test"]
 [relay]
 mode = "enforce"
-networks = ["192.0.2.0/24", {{ net = "192.0.2.9/32", relay = "deny" }}, "2001:db8:1::/64"]
+networks = [{networks}]
 hosts = [".printers.example.org"]
 certificates = ["{fingerprint}"]
 [[grant]]

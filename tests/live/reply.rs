@@ -51,12 +51,16 @@ impl Reply {
         assert_eq!(self.refusal(code, enhanced), text, "{self}");
     }
 
-    /// A refusal by gatepost: these codes, Postfix's words, an id in brackets. What follows it.
+    /// A refusal by gatepost: these codes, the mail server's words, an id in brackets. What follows
+    /// it.
     #[track_caller]
     pub fn refusal(&self, code: u16, enhanced: &str) -> &str {
         assert_eq!((self.code, self.enhanced.as_str()), (code, enhanced), "{self}");
-        let said = self.text.split_once(" rejected: [").map(|(_, said)| said);
+        // Postfix: "<addr>: Recipient address rejected: ". Sendmail: the argument and "... ", at DATA nothing.
+        let words = [" rejected: [", "... ["];
+        let said = words.iter().find_map(|word| self.text.split_once(word).map(|(_, said)| said));
         let (id, said) = said
+            .or_else(|| self.text.strip_prefix('['))
             .and_then(|said| said.split_once("] "))
             .unwrap_or_else(|| panic!("no id in brackets after the enhanced code: {self}"));
         assert_eq!(id.len(), ID_LENGTH, "the id's length: {self}");
