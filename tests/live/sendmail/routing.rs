@@ -41,6 +41,37 @@ fn a_routed_recipient_is_external_to_a_stranger() {
     lab.assert_absent(&marker);
 }
 
+/// Sendmail 8.17 queues a recipient before it asks the milter, and after a refusal looks for it in
+/// its queue by reading the argument of RCPT as a list (sendmail/recipient.c, removefromlist). Cut
+/// at its comma, it finds none of these there, and sends them out.
+#[test]
+fn a_refused_recipient_with_a_comma_is_not_sent_to_all_the_same() {
+    let lab = Lab::shared();
+    let refused = [
+        "@local.test,@local.test:victim@far.test",
+        "<(c)@local.test,@local.test:victim@far.test>",
+        "<(c)@far.test,@far.test:victim@far.test>",
+        "<a,<victim@far.test>>",
+        "<<victim@far.test>,>",
+        "<a,%victim%far.test@local.test>",
+        "<a\\,victim%far.test@local.test>",
+        "<victim@far.test\\,>",
+    ];
+    for recipient in refused {
+        let (marker, next) = (marker("comma"), marker("next"));
+        let mut bob = lab.submission("bob");
+        bob.mail("bob@local.test").assert_ok();
+        bob.rcpt("carol@local.test").assert_ok();
+        let reply = bob.command(&format!("RCPT TO:{recipient}"));
+        let said = reply.refusal(550, "5.7.1").to_owned();
+        assert!(said.starts_with("bob has no relay right"), "{recipient}: {reply}");
+        assert_eq!(bob.data(&marker).refusal(550, "5.7.1"), said, "{recipient}");
+        lab.assert_absent(&marker);
+        bob.send("bob@local.test", "carol@local.test", &next).assert_ok();
+        lab.local.wait_for(&next);
+    }
+}
+
 #[test]
 fn the_mta_would_have_sent_it_out() {
     let lab = Lab::shared();
