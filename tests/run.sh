@@ -1,13 +1,16 @@
 #!/bin/bash
 # All tests, from a clean clone on Debian with Rust: installs what they need, then formatting, lints,
-# tests (with a private Postfix and Dovecot on loopback, and milter clients) and the systemd units. Needs root.
+# tests (with a private Postfix, Dovecot and Sendmail on loopback, and milter clients) and the systemd
+# units. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# postfix, dovecot-core, openssl: the live suite. miltertest: a milter client; python3-pip: for another.
-# systemd: systemd-analyze, for the units.
-packages=(postfix dovecot-core openssl miltertest python3-pip systemd)
+# postfix, dovecot-core, openssl: the live suite. m4, sasl2-bin, libsasl2-modules, util-linux: its
+# Sendmail. miltertest: a milter client; python3-pip: for another. systemd: systemd-analyze, for the
+# units.
+packages=(postfix dovecot-core openssl m4 sasl2-bin libsasl2-modules util-linux miltertest python3-pip systemd)
 policy=/usr/sbin/policy-rc.d
+sendmail=target/sendmail
 
 fail() {
     echo "tests/run.sh: $*" >&2
@@ -31,11 +34,31 @@ restore_policy() {
     fi
 }
 
+# Sendmail's packages conflict with Postfix's, so they are unpacked below target/, not installed.
+unpack_sendmail() {
+    local package library
+    if [ ! -d $sendmail/root ]; then
+        echo "== unpacking Sendmail"
+        rm -rf $sendmail
+        mkdir -p $sendmail/unpacking
+        apt-get update -q
+        # As root: the user _apt need not have access to this folder.
+        (cd $sendmail && apt-get -q -o APT::Sandbox::User=root \
+            download sendmail-bin sendmail-cf sendmail-base)
+        for package in $sendmail/*.deb; do
+            dpkg-deb --extract "$package" $sendmail/unpacking
+        done
+        mv $sendmail/unpacking $sendmail/root
+    fi
+    # Their names differ from one Debian to the next.
+    for library in $(dpkg-deb --field $sendmail/sendmail-bin_*.deb Depends |
+        tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p'); do
+        packages+=("$library")
+    done
+}
+
 install_missing() {
     local missing=() package
-    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        fail "there is no apt here; the tests install Debian packages: ${packages[*]}"
-    fi
     command -v cc >/dev/null || packages+=(gcc libc6-dev)
     for package in "${packages[@]}"; do
         is_installed "$package" || missing+=("$package")
@@ -85,10 +108,14 @@ check_units() {
     rm -r "$folder"
 }
 
-[ "$(id -u)" = 0 ] || fail "must run as root: the live suite starts a private Postfix"
+[ "$(id -u)" = 0 ] || fail "must run as root: the live suite starts a private Postfix and Sendmail"
 command -v cargo >/dev/null || fail "cargo is not in PATH; install Rust (https://rustup.rs)"
 cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
     fail "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    fail "there is no apt here; the tests install Debian packages: ${packages[*]} and Sendmail"
+fi
+unpack_sendmail
 install_missing
 step install_python_client
 

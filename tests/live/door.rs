@@ -8,7 +8,7 @@ pub enum Door {
     Milter,
 }
 
-/// An SMTP service of Postfix.
+/// An SMTP service.
 #[derive(Clone, Copy, Debug)]
 pub struct Port {
     pub number: u16,

@@ -223,13 +223,14 @@ pub fn configuration(door: Door, folder: &Path, ports: &Ports) -> String {
     match door {
         Door::Policy => {
             let listed = certificates::fingerprint(folder, LISTED);
-            configured(folder, ports, &policy_listeners(folder, ports), &format!("\"{listed}\""))
+            let listeners = policy_listeners(folder, ports);
+            configured(folder, ports.http, &listeners, NETWORKS, &format!("\"{listed}\""))
         }
         // By milter Postfix tells no fingerprint.
         Door::Milter => {
             let listed = certificates::common_name(LISTED);
             let listed = format!("{{ subject = \"{listed}\" }}");
-            configured(folder, ports, &milter_listeners(folder, ports), &listed)
+            configured(folder, ports.http, &milter_listeners(folder, ports), NETWORKS, &listed)
         }
     }
 }
@@ -323,9 +324,19 @@ mode = "observe"
     )
 }
 
-/// Who holds which right, with these listeners and relay certificates.
-pub fn configured(folder: &Path, ports: &Ports, listeners: &str, certificates: &str) -> String {
-    let (folder, http) = (folder.display(), ports.http);
+/// The relay networks beside Postfix.
+pub const NETWORKS: &str =
+    r#""192.0.2.0/24", { net = "192.0.2.9/32", relay = "deny" }, "2001:db8:1::/64""#;
+
+/// Who holds which right, with these listeners, relay networks and relay certificates.
+pub fn configured(
+    folder: &Path,
+    http: u16,
+    listeners: &str,
+    networks: &str,
+    certificates: &str,
+) -> String {
+    let folder = folder.display();
     format!(
         r#"
 [server]
@@ -363,7 +374,7 @@ group = "Press"
 as = ["press@local.test"]
 [relay]
 mode = "enforce"
-networks = ["192.0.2.0/24", {{ net = "192.0.2.9/32", relay = "deny" }}, "2001:db8:1::/64"]
+networks = [{networks}]
 hosts = [".printers.example.org"]
 certificates = [{certificates}]
 [[grant]]

@@ -1,6 +1,6 @@
-//! Live suite: gatepost beside a private Postfix with Dovecot SASL on loopback, judged by what an
-//! SMTP client is told and by what arrives. Needs root and the Debian packages `postfix`,
-//! `dovecot-core` and `openssl`; a missing one is a failure, never a skip.
+//! Live suite: gatepost beside a private Postfix with Dovecot SASL and beside a private Sendmail, on
+//! loopback, judged by what an SMTP client is told and by what arrives. Needs root and what
+//! `tests/run.sh` installs and unpacks; a missing part is a failure, never a skip.
 
 mod certificates;
 mod door;
@@ -25,6 +25,7 @@ mod observing;
 mod outage;
 mod reload;
 mod routing;
+mod sendmail;
 mod senders;
 mod sessions;
 mod snippets;

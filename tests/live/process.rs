@@ -85,8 +85,15 @@ impl Process {
     /// Waits until the log has `text`. Panics with the log when the program ends before.
     #[track_caller]
     pub fn wait_for_log(&mut self, text: &str) {
-        until(&format!("{} logs \"{text}\"", self.name), || {
-            if self.written().contains(text) {
+        let log = self.log.clone();
+        self.wait_until(&format!("logs \"{text}\""), || read(&log).contains(text));
+    }
+
+    /// Waits until this is so. Panics with the log when the program ends before.
+    #[track_caller]
+    pub fn wait_until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
+        until(&format!("{} {what}", self.name), || {
+            if done() {
                 return Some(());
             }
             if let Some(status) = self.ended() {

@@ -72,7 +72,12 @@ impl Reply {
         let told = match self.door {
             // Postfix's words stand before it: `<a@b>: Recipient address rejected: [ID] ...`
             Door::Policy => self.text.split_once(" rejected: ").map(|(_, told)| told),
-            Door::Milter => Some(self.text.as_str()),
+            // Postfix adds nothing. Sendmail puts the argument of the command before it, as the client
+            // wrote it: `<a@b>... [ID] ...`
+            Door::Milter => match self.text.split_once("... [") {
+                Some((argument, _)) => self.text.get(argument.len() + 4..),
+                None => Some(self.text.as_str()),
+            },
         };
         let (id, said) = told
             .and_then(|told| told.strip_prefix('['))

@@ -1,4 +1,4 @@
-//! The next hop of Postfix: takes every mail by SMTP (RFC 5321) or LMTP (RFC 2033) and remembers
+//! The next hop of a mail server: takes every mail by SMTP (RFC 5321) or LMTP (RFC 2033) and remembers
 //! envelope and content, so that a test can say what arrived.
 
 use crate::process::until;
@@ -79,7 +79,7 @@ impl Drop for Sink {
     }
 }
 
-/// One connection, until Postfix closes it.
+/// One connection, until the mail server closes it.
 fn serve(stream: TcpStream, protocol: Protocol, into: &Mutex<Vec<Delivered>>) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut lines = BufReader::new(stream).split(b'\n').map_while(Result::ok).map(text);

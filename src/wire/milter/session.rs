@@ -6,7 +6,9 @@ use std::fmt::Write;
 use bytes::BytesMut;
 use compact_str::CompactString;
 
-use crate::mail::{Address, Certificate, Client, Envelope, Facts, Login, Protocol, Reply, Stage};
+use crate::mail::{
+    Address, Certificate, Client, Envelope, Facts, Login, Protocol, Reply, SmtpReply, Stage,
+};
 use crate::wire::milter::macros::{Macros, Name};
 use crate::wire::milter::response::{Changes, Response};
 use crate::wire::milter::{Agreement, Command, Connection, Fault, Path, Peer, Wants};
@@ -58,6 +60,8 @@ pub struct Session {
     message: Message,
     /// What [`Step::Judge`] waits for.
     asked: Option<(Stage, Option<Address>)>,
+    /// The recipient asked about is written with a comma.
+    has_comma: bool,
 }
 
 /// What is known of a transaction. Who sends it is fixed at MAIL, and stays for recipients that come
@@ -75,6 +79,8 @@ struct Message {
     /// Recipients that passed, and the last of them.
     passed: u32,
     recipient: Option<Address>,
+    /// The refusal of a recipient that Sendmail may send to all the same.
+    stray: Option<SmtpReply>,
 }
 
 impl Session {
@@ -90,6 +96,7 @@ impl Session {
             is_local: false,
             message: Message::default(),
             asked: None,
+            has_comma: false,
         }
     }
 
@@ -133,10 +140,18 @@ impl Session {
                 return Ok(self.judge(Stage::Mail, None));
             }
             Command::Rcpt(path) => {
+                self.has_comma = path.address.contains(&b',');
                 return Ok(self.judge(Stage::Rcpt, Some(read_address(path.address))));
             }
             Command::Data if self.wants.data => return Ok(self.judge(Stage::Data, None)),
             Command::Data => self.state = State::Data,
+            Command::EndOfMessage if self.message.stray.is_some() => {
+                if let Some(refusal) = self.message.stray.take() {
+                    Response::Refuse(&refusal).write(out);
+                }
+                self.end_message();
+                return Ok(Step::Replied);
+            }
             Command::EndOfMessage => return Ok(self.judge(Stage::EndOfMessage, None)),
             Command::Header | Command::EndOfHeaders | Command::Body | Command::Unknown => {}
             Command::Abort => {
@@ -182,7 +197,13 @@ impl Session {
             return;
         }
         response.write(out);
-        if matches!(response, Response::Refuse(_)) {
+        if let Response::Refuse(refusal) = response {
+            // Sendmail 8.17 queues a recipient before it asks, and takes a refused one off by reading
+            // the argument of RCPT as a list (recipient.c, removefromlist): one with a comma it does
+            // not find there, and sends it out. So the whole message is refused at its end.
+            if stage == Stage::Rcpt && self.has_comma {
+                self.message.stray = Some(refusal.clone());
+            }
             return;
         }
         match stage {
@@ -333,6 +354,7 @@ impl Session {
         self.message.queue_id = CompactString::default();
         self.message.passed = 0;
         self.message.recipient = None;
+        self.message.stray = None;
         self.state = State::Connected;
     }
 

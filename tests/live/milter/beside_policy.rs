@@ -2,7 +2,7 @@
 
 use crate::door::{Door, Port};
 use crate::dovecot::LOGINS;
-use crate::gatepost::{Decision, configured};
+use crate::gatepost::{Decision, NETWORKS, configured};
 use crate::lab::{Lab, Ports, Wiring, free_ports, marker};
 use crate::postfix::{milters, restriction, service};
 use crate::process::until;
@@ -156,5 +156,5 @@ mode = "{mode}"
         )
         .expect("memory");
     }
-    configured(folder, ports, &listeners, "")
+    configured(folder, ports.http, &listeners, NETWORKS, "")
 }
