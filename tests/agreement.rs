@@ -213,15 +213,18 @@ fn by_policy(site: &Site, transaction: &Transaction) -> Vec<Verdict> {
     };
     let mut verdicts = vec![ask("MAIL", "", 0)];
     if verdicts[0].passes() {
-        let mut passed = Vec::new();
-        for (_, recipient) in recipients {
+        let (mut passed, mut has_stray) = (Vec::new(), false);
+        for (path, recipient) in recipients {
             let verdict = ask("RCPT", recipient, 0);
             if verdict.passes() {
                 passed.push(*recipient);
+            } else {
+                has_stray |= path.contains(',');
             }
             verdicts.push(verdict);
         }
-        if !passed.is_empty() {
+        // By milter such a message is refused at its end without a question (wire::milter::Session).
+        if !passed.is_empty() && !has_stray {
             let only = if passed.len() == 1 { passed[0] } else { "" };
             verdicts.push(ask("END-OF-MESSAGE", only, passed.len()));
         }

@@ -150,3 +150,22 @@ fn a_bare_close_in_the_data_is_no_fault() {
     mta.play(&[ALICE, "M<a@b>|", "R<c@d>|", "T"]);
     assert!(!mta.is_at_rest());
 }
+
+/// Sendmail 8.17 queues a recipient before it asks, and takes a refused one off by reading the argument
+/// of RCPT as a list: one with a comma it does not find there, and would send it out.
+#[test]
+fn a_refused_recipient_with_a_comma_refuses_the_message() {
+    let mut mta = connected();
+    let refused = "R@x,@y:nobody@far.test|";
+    assert_eq!(
+        mta.play(&[ALICE, "M<a@b>|", refused, "R<c@d>|", "T", "E"])[1..],
+        [NO, "c", "c", NO]
+    );
+    // The next message is judged as ever, and so is one whose comma was let through.
+    assert_eq!(mta.play(&[ALICE, "M<a@b>|", "R@x,@y:c@d|", "T", "E"]), ["c", "c", "c", "a"]);
+    // ABORT forgets it.
+    assert_eq!(
+        mta.play(&["M<a@b>|", refused, "A", "M<a@b>|", "R<c@d>|", "E"])[1..],
+        [NO, "c", "c", "a"]
+    );
+}
