@@ -100,8 +100,9 @@ check_units() {
     ln -s "$(target_folder)/debug/gatepost" "$folder/gatepost"
     sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost.service \
         >"$folder/gatepost.service"
-    cp deploy/systemd/gatepost-policy.socket "$folder"
-    systemd-analyze verify "$folder/gatepost.service" "$folder/gatepost-policy.socket"
+    cp deploy/systemd/gatepost-policy.socket deploy/systemd/gatepost-milter.socket "$folder"
+    systemd-analyze verify "$folder/gatepost.service" "$folder/gatepost-policy.socket" \
+        "$folder/gatepost-milter.socket"
     exposure=$(systemd-analyze security --offline=true --threshold=15 "$folder/gatepost.service" |
         tail -n 1)
     echo "$exposure"

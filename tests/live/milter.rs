@@ -8,4 +8,5 @@ mod local_submission;
 mod quarantine;
 mod restart;
 mod sessions;
+mod snippets;
 mod versions;

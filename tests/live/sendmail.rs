@@ -14,6 +14,7 @@ mod quarantine;
 mod routing;
 mod senders;
 mod sessions;
+mod shipped;
 mod tls;
 mod transport;
 mod unfiltered;

@@ -193,14 +193,14 @@ socket = \"{}/control.sock\"
 
 /// The shipped file with its example values replaced, each of which must stand in it.
 #[track_caller]
-fn fill(file: &str, values: &[(&str, &str)]) -> String {
+pub fn fill(file: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(shipped(file), |text, (example, value)| {
         assert!(text.contains(example), "{example:?} stands in deploy/{file}:\n{text}");
         text.replace(example, value)
     })
 }
 
-fn shipped(file: &str) -> String {
+pub fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -215,7 +215,7 @@ fn without(main_cf: &str, lines: &str) -> String {
 
 /// Postfix knows every name in its files, uses every line, and had nothing to complain about.
 #[track_caller]
-fn assert_in_force(folder: &Path) {
+pub fn assert_in_force(folder: &Path) {
     for ask in ["-n", "-M", "-P"] {
         let mut command = Command::new(program("postconf", "postfix"));
         let said = command.arg("-c").arg(folder.join("conf")).arg(ask).output();

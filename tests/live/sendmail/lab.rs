@@ -42,14 +42,14 @@ pub enum Socket {
 /// `F=T`: no milter, no mail for now.
 pub const ENFORCING: Wiring = Wiring {
     socket: Socket::Unix,
-    filter: Some("F=T, T=C:5s;S:10s;R:10s;E:1m"),
+    filter: Some("F=T, T=C:10s;S:10s;R:10s;E:1m"),
     mode: "enforce",
     keys: "",
 };
 
 /// Without `F=`: no milter, no matter.
 pub const OBSERVING: Wiring =
-    Wiring { filter: Some("T=C:2s;S:2s;R:2s;E:5s"), mode: "observe", ..ENFORCING };
+    Wiring { filter: Some("T=C:2s;S:2s;R:2s;E:10s"), mode: "observe", ..ENFORCING };
 
 /// Clients that gatepost lists; Sendmail lets all of 127.0.0.0/8 out.
 const NETWORKS: &str = r#""127.9.0.0/24", { net = "127.9.0.9/32", relay = "deny" }, "::1/128""#;
