@@ -4,13 +4,15 @@
 use crate::client::Client;
 use crate::mta::{Mta, offer};
 use crate::page::{metric, wait_for_metric};
-use crate::process::DEADLINE;
+use crate::process::{DEADLINE, until};
 use crate::site::Site;
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::process::Signal;
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 const LIMIT: &str = "gatepost_connections_rejected_total{protocol=\"milter\",reason=\"limit\"}";
 const PEER: &str = "gatepost_connections_rejected_total{protocol=\"milter\",reason=\"peer\"}";
@@ -123,4 +125,22 @@ fn hundreds_of_silent_connections_do_not_hold_up_the_next() {
         assert!(mta.reply().starts_with('O'));
     }
     assert!(gatepost.logs(" WARN ").is_empty(), "{}", gatepost.log());
+}
+
+/// Field bug 27: started with its standard files closed, a filter wrote its log into a mail server's
+/// connection.
+#[test]
+fn closed_standard_files_put_no_log_into_a_connection() {
+    let site = Site::of_milter(&[]);
+    let mut command = Command::new("/bin/sh");
+    let run = "exec \"$0\" run -c \"$1\" <&- >&- 2>&-";
+    command.args(["-c", run, env!("CARGO_BIN_EXE_gatepost")]).arg(site.path("gatepost.toml"));
+    command.current_dir(&site.folder);
+    let mut gatepost = command.spawn().expect("a shell starts");
+    until("gatepost answers by HTTP", || {
+        TcpStream::connect(("127.0.0.1", site.http)).is_ok().then_some(())
+    });
+    Mta::tcp(&site).greeted().assert_alice_sends();
+    gatepost.kill().expect("an own child can be killed");
+    gatepost.wait().expect("an own child can be waited for");
 }
