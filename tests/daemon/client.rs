@@ -137,6 +137,8 @@ impl Client {
         self.socket.set_patience(DEADLINE);
         match read {
             Ok(0) => false,
+            // Closed before it was accepted, as the queue of a listener that ends is.
+            Err(fault) if fault.kind() == ErrorKind::ConnectionReset => false,
             Err(fault) if fault.kind() == ErrorKind::WouldBlock => true,
             other => panic!("neither open nor closed: {other:?}"),
         }

@@ -8,18 +8,8 @@ use std::path::{Display, Path, PathBuf};
 use std::process::Command;
 
 /// Whoever may log in. What else they may is gatepost's to say; it does not know dave.
-pub const LOGINS: [&str; 10] = [
-    "alice",
-    "alice@local.test",
-    "bob",
-    "carol",
-    "dave",
-    "erin",
-    "frank",
-    "grace",
-    "mallory",
-    "d+d=e ü",
-];
+pub const LOGINS: [&str; 9] =
+    ["alice", "alice@local.test", "bob", "carol", "dave", "erin", "frank", "grace", "mallory"];
 
 /// The same for every spelling of a login: to sasldb `alice` and `alice@local.test` are one.
 pub fn password(login: &str) -> String {

@@ -1,6 +1,7 @@
 //! Who has logged in by SASL: relay right, submit right, neither, unknown, and the standing. What
 //! holds for the whole mail is said at MAIL already.
 
+use super::ODD;
 use super::lab::Lab;
 use crate::lab::marker;
 use crate::smtp::Session;
@@ -76,7 +77,7 @@ fn a_login_that_the_directory_does_not_know_is_refused() {
 #[test]
 fn a_login_is_read_as_it_was_typed() {
     let lab = Lab::shared();
-    let mut odd = lab.submission("d+d=e ü");
+    let mut odd = lab.submission(ODD);
     let reply = odd.mail("odd@local.test");
     reply.assert_refused(550, "5.7.1", "d+d=e ? is not known to the directory");
     lab.wait_for_decision(&["login=\"d+d=e ü\""]);
