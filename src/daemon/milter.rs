@@ -83,11 +83,10 @@ async fn judge<S: Peer>(
             session.answer(&judged.decision.reply, id, outgoing);
             write(stream, outgoing).await?;
             service.observer.decided(judged, watch.took());
+            return Ok(());
         }
-        Ok(Err(_panic)) => {
-            session.answer(&service.own_fault(), None, outgoing);
-            write(stream, outgoing).await?;
-        }
+        // Counted and logged where it was caught.
+        Ok(Err(_panic)) => {}
         Err(_late) => {
             service.observer.metrics.late();
             tracing::error!(
@@ -95,11 +94,10 @@ async fn judge<S: Peer>(
                 within = ?service.answer_within,
                 "a question could not be judged in time"
             );
-            session.answer(&service.own_fault(), None, outgoing);
-            write(stream, outgoing).await?;
         }
     }
-    Ok(())
+    session.answer(&service.own_fault(), None, outgoing);
+    Ok(write(stream, outgoing).await?)
 }
 
 #[cfg(test)]
