@@ -140,7 +140,7 @@ fn a_script_that_errs_does_not_pass() {
     let site = Site::of_milter(&[]);
     let _gatepost = site.start();
     for (socket, script, says) in [
-        (&*tcp(&site), "errs.lua", "errs.lua\"]:7: reply code, expected continue"),
+        (&*tcp(&site), "errs.lua", ":7: reply code, expected continue"),
         ("inet:1@127.0.0.1", "relay_right.lua", "Connection refused"),
     ] {
         let done = start(socket, script, &[]).end();
