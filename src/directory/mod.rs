@@ -1,7 +1,10 @@
 //! The port to the directory: what is known of a login and of a recipient. An adapter translates;
 //! it holds no policy and never fails open: not knowing is an answer of its own.
 
+pub mod cache;
 pub mod file;
+pub mod ldap;
+pub mod meter;
 
 use std::future::Future;
 use std::pin::Pin;
