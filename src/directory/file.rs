@@ -100,6 +100,12 @@ impl Directory for FileDirectory {
         Answer::Now(self.content.load().path(account, group))
     }
 
+    fn people<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>> {
+        let content = self.content.load();
+        let people = content.accounts.iter().map(|entry| content.holder(entry, groups));
+        Answer::Now(Ok(people.collect()))
+    }
+
     fn refresh(&self, groups: &Groups, again: bool) -> Result<bool, String> {
         let now = stamp(&self.path);
         let mut seen = self.seen.lock();
@@ -170,16 +176,20 @@ impl Content {
             [index] => &self.accounts[index],
             _ => return Lookup::Ambiguous,
         };
+        Lookup::Found(self.holder(entry, groups))
+    }
+
+    fn holder(&self, entry: &Entry, groups: &Groups) -> Holder {
         let membership = |name: &str| match self.group_index.get(name) {
             Some(group) if entry.groups.contains(group) => Membership::Yes,
             // A group the file does not name has no members.
             _ => Membership::No,
         };
-        Lookup::Found(Holder {
+        Holder {
             account: Arc::clone(&entry.account),
             age_ms: 0,
             memberships: Memberships(groups.folded().iter().map(|name| membership(name)).collect()),
-        })
+        }
     }
 
     /// Every account a login may mean.

@@ -6,11 +6,11 @@ pub mod file;
 pub mod ldap;
 pub mod meter;
 
-use std::future::Future;
-use std::pin::Pin;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use crate::mail::{AccountKey, Address, Login};
-use crate::rights::{Groups, Lookup, RecipientLookup};
+use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 
 pub use file::FileDirectory;
 
@@ -18,7 +18,7 @@ pub use file::FileDirectory;
 pub enum Answer<'a, T> {
     /// From memory: nothing is allocated and no timer started for it.
     Now(T),
-    Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+    Later(BoxFuture<'a, T>),
 }
 
 /// Who writes to a recipient.
@@ -55,5 +55,50 @@ pub trait Directory: Send + Sync {
     /// renamed.
     fn refresh(&self, _groups: &Groups, _again: bool) -> Result<bool, String> {
         Ok(false)
+    }
+
+    /// What it does by itself while the daemon runs, until `stop`; `None`: nothing.
+    fn tend(&self, _stop: CancellationToken) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Everybody it knows, with their membership of `groups`. Slow; for people who ask.
+    fn people<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>>;
+
+    /// Tries out whatever it depends on. Slow; for `gatepost check --online`.
+    fn examine<'a>(&'a self, _groups: &'a Groups) -> Answer<'a, Vec<Examined>> {
+        Answer::Now(Vec::new())
+    }
+}
+
+/// One thing that was tried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// A server, a group, or a part of the directory.
+    pub name: String,
+    pub what: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Good,
+    /// It works, but perhaps not as it was meant.
+    Warning,
+    /// It does not work.
+    Fault,
+}
+
+impl Examined {
+    pub fn good(name: &str, what: impl Into<String>) -> Self {
+        Self { name: name.into(), what: what.into(), verdict: Verdict::Good }
+    }
+
+    pub fn warning(name: &str, what: impl Into<String>) -> Self {
+        Self { name: name.into(), what: what.into(), verdict: Verdict::Warning }
+    }
+
+    pub fn fault(name: &str, what: impl Into<String>) -> Self {
+        Self { name: name.into(), what: what.into(), verdict: Verdict::Fault }
     }
 }

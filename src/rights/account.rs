@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::mail::{AccountKey, Address, Login};
+use crate::mail::{AccountKey, Address, Login, Timestamp};
 
 /// The directory object a login stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Account {
     /// Its own addresses, folded ([`Address::folded`]).
     pub addresses: Box<[Box<[u8]>]>,
     pub state: AccountState,
+    /// Where the directory keeps it (RFC 4514), if it has such places.
+    pub dn: Option<Box<str>>,
+    /// When its password was last set, where the directory tells.
+    pub password_set: Option<Timestamp>,
 }
 
 impl Account {

@@ -63,6 +63,10 @@ impl Directory for Scripted {
         })
     }
 
+    fn people<'a>(&'a self, _: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>> {
+        answer(ready(Ok(Vec::new())))
+    }
+
     fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
         answer(ready(Vec::new()))
     }
@@ -75,6 +79,8 @@ fn account(login: &Login) -> Account {
         logins: Box::new([login.folded().into()]),
         addresses: Box::new([]),
         state: AccountState::Enabled,
+        dn: None,
+        password_set: None,
     }
 }
 

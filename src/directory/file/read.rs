@@ -131,6 +131,8 @@ fn read_account(
         logins: spellings(logins, content).into(),
         addresses: addresses.into(),
         state,
+        dn: None,
+        password_set: None,
     };
     content.accounts.push(Entry { account: Arc::new(account), groups: HashSet::new() });
     pending.push(recipient);
