@@ -63,10 +63,6 @@ impl Directory for Scripted {
         })
     }
 
-    fn people<'a>(&'a self, _: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>> {
-        answer(ready(Ok(Vec::new())))
-    }
-
     fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
         answer(ready(Vec::new()))
     }
