@@ -262,6 +262,8 @@ impl Directory {
                 logins: ["alice".into()].into(),
                 addresses: [b"alice@example.org"[..].into()].into(),
                 state,
+                dn: None,
+                password_set: None,
             };
             let memberships = Memberships([membership; 3].into_iter().collect());
             Lookup::Found(Holder { account: account.into(), age_ms: 0, memberships })
