@@ -1,4 +1,16 @@
 //! A directory by LDAP (RFC 4511): Active Directory, Samba AD, OpenLDAP, FreeIPA, 389-ds.
 
+#[allow(dead_code)]
+mod dates;
+#[allow(dead_code)]
+mod dn;
+#[allow(dead_code)]
+mod entry;
+#[allow(dead_code)]
+mod escape;
+#[allow(dead_code)]
+mod filter;
 pub mod schema;
 pub mod settings;
+#[allow(dead_code)]
+mod sid;
