@@ -15,6 +15,7 @@ use crate::cli::{DEFAULT_FILE, Exit, Output, TIMEOUT, host, say, small_runtime};
 use crate::config::{self, Config, Socket};
 use crate::daemon::{clock, open_directory};
 use crate::decision::{DecisionId, Story};
+use crate::directory::meter::NoMeter;
 use crate::engine::Engine;
 use crate::observe::{OBJECTIONS, PASSES};
 use crate::store::Memory;
@@ -191,8 +192,8 @@ fn load(file: &Path) -> Result<Config, NoStory> {
 /// Judges by the file alone.
 async fn evaluate(file: &Path, asked: &Asked) -> Result<Vec<Story>, NoStory> {
     let config = load(file)?;
-    let directory =
-        open_directory(&config.startup).map_err(|fault| unreachable(fault.to_string()))?;
+    let directory = open_directory(&config.startup, Arc::new(NoMeter))
+        .map_err(|fault| unreachable(fault.to_string()))?;
     let store = Arc::new(Memory::new(config.startup.accounts));
     let engine = Engine::new(directory, store, config.rules);
     let listeners: Vec<_> = config.startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();

@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::rights::read_rules;
-use crate::config::{Config, Endpoint, Listen, Log, LogFormat, Socket, Startup};
-use crate::decision::{ChargeAt, Facing, OnFailure, OnGrant, Rules};
+use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
+use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Grant, Mode, Ruling, Who};
-use crate::settings::{Fault, Item, Reader, Table, duration};
+use crate::settings::{Fault, Reader, Table, duration};
 
 /// Reads `path`. `host` is this machine's name, the default of `server.name`. All faults are told,
 /// in the order of the file.
@@ -58,14 +59,14 @@ fn read_root(
     }
     let http = read_http(reader, &mut root);
     let control = read_control(reader, &mut root, folder);
-    let (directory_file, on_failure) = read_directory(reader, &mut root, folder);
+    let (directory, on_failure) = read_directory(reader, &mut root, folder);
     let accounts = read_store(reader, &mut root);
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
-    rules.judges_rights |= directory_file.is_some();
+    rules.judges_rights |= directory.is_some();
     root.finish(reader);
     let startup =
-        Startup { name: name.into(), drain, log, listen, http, control, directory_file, accounts };
+        Startup { name: name.into(), drain, log, listen, http, control, directory, accounts };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
     (startup, rules)
@@ -133,53 +134,6 @@ fn read_control(reader: &mut Reader, root: &mut Table<'_, '_>, folder: &Path) ->
     let permissions = read_permissions(reader, &mut table);
     table.finish(reader);
     permissions.of(Socket::Unix(path))
-}
-
-fn read_directory(
-    reader: &mut Reader,
-    root: &mut Table<'_, '_>,
-    folder: &Path,
-) -> (Option<PathBuf>, OnFailure) {
-    let mut table = root.table(reader, "directory");
-    let mut path = None;
-    if table.is_present() {
-        let kind = table.required_choice(reader, "type", &[("file", ())]);
-        let mut file = table.table(reader, "file");
-        if kind.is_some() || file.is_present() {
-            let item = file.required(reader, "path", "the path of a directory file");
-            path = kind.and(item).and_then(|item| existing(reader, &item, folder));
-        }
-        file.finish(reader);
-    }
-    let mut cache = table.table(reader, "cache");
-    let on_failure = cache.choice(
-        reader,
-        "on-failure",
-        "defer",
-        &[("defer", OnFailure::Defer), ("pass", OnFailure::Pass)],
-    );
-    if on_failure == OnFailure::Pass {
-        reader.warn(
-            cache.place("on-failure"),
-            &cache.key("on-failure"),
-            "\"pass\": while the directory is silent, whoever it never told us of may send as if every allow were given; what a deny may settle is still deferred",
-        );
-    }
-    cache.finish(reader);
-    table.finish(reader);
-    (path, on_failure)
-}
-
-/// The file, where it is there.
-fn existing(reader: &mut Reader, item: &Item<String>, folder: &Path) -> Option<PathBuf> {
-    let path = folder.join(&item.value);
-    match std::fs::metadata(&path) {
-        Ok(_) => Some(path),
-        Err(fault) => {
-            reader.fault(item.at, &item.key, format!("{}: {fault}", path.display()));
-            None
-        }
-    }
 }
 
 fn read_store(reader: &mut Reader, root: &mut Table<'_, '_>) -> NonZeroUsize {
@@ -303,13 +257,13 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         matches!(grant.who, Who::User(_))
             && [grant.submit, grant.relay].contains(&Some(Ruling::Deny))
     };
-    if startup.directory_file.is_none() && rules.grants.iter().any(is_user_deny) {
+    if startup.directory.is_none() && rules.grants.iter().any(is_user_deny) {
         reader.warn_all(
             "grant",
             "a deny for a user without a [directory] holds for that spelling of the login only",
         );
     }
-    let Some(path) = &startup.directory_file else {
+    let Some(directory) = &startup.directory else {
         for (mode, key) in [
             (rules.standing.strictest(), "standing"),
             (rules.recipient.existence, "recipient.existence"),
@@ -327,6 +281,8 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
     if rules.authenticated.is_some() && rules.standing.not_found != Mode::Enforce {
         reader.warn_all("relay.authenticated", "true, and standing.not-found is not \"enforce\": a login that the directory does not know may relay too");
     }
+    // What an LDAP directory has, only `check --online` can say.
+    let DirectorySource::File(path) = directory else { return };
     match FileDirectory::open(path) {
         Ok(directory) => {
             for group in rules.groups.names().filter(|group| !directory.has_group(group)) {

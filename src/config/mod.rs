@@ -1,6 +1,9 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod directory;
 mod grants;
+mod ldap;
+mod ldap_servers;
 mod listen;
 mod load;
 mod networks;
@@ -16,6 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::decision::{Listener, Rules};
+use crate::directory::{cache, ldap as ldap_directory};
 use crate::observe::LoggedDecisions;
 use crate::settings::{Fault, Setting};
 
@@ -44,9 +48,15 @@ pub struct Startup {
     pub http: Option<SocketAddr>,
     pub control: Endpoint,
     /// `None`: no directory, so that every login is unknown.
-    pub directory_file: Option<PathBuf>,
+    pub directory: Option<DirectorySource>,
     /// Records the memory store keeps.
     pub accounts: std::num::NonZeroUsize,
+}
+
+/// Where accounts and groups are.
+pub enum DirectorySource {
+    File(PathBuf),
+    Ldap { ldap: Box<ldap_directory::settings::Settings>, cache: cache::Settings },
 }
 
 /// `[log]`

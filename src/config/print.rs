@@ -35,7 +35,7 @@ fn ordered(settings: &[Setting]) -> Vec<&Setting> {
 }
 
 /// The tables that are read at start only.
-const STARTUP: [&str; 8] = [
+const STARTUP: [&str; 13] = [
     "[server]",
     "[log]",
     "[[listen]]",
@@ -43,13 +43,22 @@ const STARTUP: [&str; 8] = [
     "[control]",
     "[directory]",
     "[directory.file]",
+    "[directory.ldap]",
+    "[directory.ldap.tls]",
+    "[directory.ldap.bind]",
+    "[directory.ldap.attributes]",
+    "[directory.cache]",
     "[store]",
 ];
 
 /// Keys that differ and need a restart, as `[table] key`.
 pub fn restart_needed(running: &[Setting], new: &[Setting]) -> Vec<String> {
     let startup = |settings: &[Setting]| -> Vec<(String, String)> {
-        let of_startup = settings.iter().filter(|s| STARTUP.contains(&s.header.as_str()));
+        let of_startup = settings.iter().filter(|s| {
+            STARTUP.contains(&s.header.as_str())
+                // What a missing answer means is a rule, and live.
+                && (s.header != "[directory.cache]" || s.key != "on-failure")
+        });
         of_startup.map(|s| (format!("{} {}", s.header, s.key), s.value.clone())).collect()
     };
     let (running, new) = (startup(running), startup(new));

@@ -22,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Control, Health, control_router, page_router};
-use crate::config::{Config, Startup};
+use crate::config::{Config, DirectorySource, Startup};
 use crate::daemon::listen::{Handed, bind};
 use crate::daemon::serve::Door;
-use crate::directory::{Directory, FileDirectory};
+use crate::directory::meter::Meter;
+use crate::directory::{Directory, FileDirectory, LdapDirectory};
 use crate::engine::Engine;
 use crate::observe::Observer;
 use crate::settings::Fault;
@@ -63,11 +64,21 @@ impl From<io::Error> for StartFault {
     }
 }
 
-/// The directory the configuration names, if any.
-pub fn open_directory(startup: &Startup) -> Result<Option<Arc<dyn Directory>>, StartFault> {
-    let Some(path) = &startup.directory_file else { return Ok(None) };
-    let directory = FileDirectory::open(path).map_err(StartFault::Directory)?;
-    Ok(Some(Arc::new(directory)))
+/// The directory the configuration names, if any. `meter` is told what it does.
+pub fn open_directory(
+    startup: &Startup,
+    meter: Arc<dyn Meter>,
+) -> Result<Option<Arc<dyn Directory>>, StartFault> {
+    Ok(match &startup.directory {
+        None => None,
+        Some(DirectorySource::File(path)) => {
+            Some(Arc::new(FileDirectory::open(path).map_err(StartFault::Directory)?))
+        }
+        Some(DirectorySource::Ldap { ldap, cache }) => {
+            let opened = LdapDirectory::open((**ldap).clone(), cache.clone(), clock::now, meter);
+            Some(Arc::new(opened.map_err(io::Error::other)?))
+        }
+    })
 }
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
@@ -78,10 +89,10 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), StartFault> {
     let Config { startup, rules, settings, .. } = config;
-    let directory = open_directory(&startup)?;
+    let observer = Arc::new(Observer::new(startup.log.decisions));
+    let directory = open_directory(&startup, observer.metrics.directory.clone())?;
     let store = Arc::new(Memory::new(startup.accounts));
     let engine = Arc::new(Engine::new(directory.clone(), store, rules));
-    let observer = Arc::new(Observer::new(startup.log.decisions));
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
@@ -91,6 +102,10 @@ pub async fn run(
     // Before anyone is told that it runs: until here a signal ends the process where it stands.
     let signals = Signals::receive()?;
     let accepting = doors.open(&startup, &health).await?;
+    let tending = directory.as_ref().and_then(|directory| {
+        let _ = directory.refresh(&engine.rules().groups, false);
+        directory.tend(stop.clone()).map(tokio::spawn)
+    });
     health.set_ready(true);
     ready();
     tell_systemd(&[NotifyState::Ready]);
@@ -115,7 +130,12 @@ pub async fn run(
         accepting.wait().await;
         connections.wait().await;
     });
-    match drained.await {
+    let drained = drained.await;
+    if let Some(tending) = tending {
+        // It writes down what it knows; a disk that hangs must not keep the daemon.
+        let _ = tokio::time::timeout(startup.drain, tending).await;
+    }
+    match drained {
         Ok(()) => tracing::info!("stopped"),
         Err(_) => tracing::warn!(
             connections = connections.len(),

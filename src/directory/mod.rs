@@ -13,6 +13,7 @@ use crate::mail::{AccountKey, Address, Login};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 
 pub use file::FileDirectory;
+pub use ldap::LdapDirectory;
 
 /// An answer, at hand or under way.
 pub enum Answer<'a, T> {

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-/// Milliseconds since the Unix epoch, UTC. Shown as RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC. Shown as RFC 3339; serialised as the number.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

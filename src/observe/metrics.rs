@@ -1,6 +1,7 @@
 //! All metrics, `gatepost_*`. Labels are closed words, never a login or an address; every
 //! combination is there at 0 from the start, or `increase()` misses the first incident.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
@@ -11,6 +12,7 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
+use crate::observe::DirectoryMetrics;
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -45,6 +47,8 @@ pub struct Metrics {
     panics: IntCounter,
     reload: Reload,
     directory_reload: Reload,
+    /// For the directory itself to count with.
+    pub directory: Arc<DirectoryMetrics>,
 }
 
 /// One of each, in the order of [`Protocol::ALL`].
@@ -119,6 +123,7 @@ impl Metrics {
                     "Unix time of the last faultless reading of the directory file.",
                 ),
             },
+            directory: DirectoryMetrics::new(&registry),
             registry: registry.clone(),
         };
         new.build_info();

@@ -2,6 +2,7 @@
 //! counts, and this one changes nothing.
 
 mod decision_log;
+mod directory_metrics;
 mod metrics;
 mod recent;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::engine::Judged;
 
+pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
 

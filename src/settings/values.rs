@@ -2,29 +2,34 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+/// In milliseconds; `ms` before `s`, which it ends with.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("ms", 1), ("s", 1_000)];
 
-/// `90s`, `15m`, `2h`, `7d`
+/// `90s`, `15m`, `2h`, `7d`; `800ms` where it matters
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a duration such as \"90s\", \"15m\", \"2h\" or \"7d\"".to_string();
-    let (unit, seconds) =
+    let (unit, each) =
         UNITS.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(expected)?;
     let number = &text[..text.len() - unit.len()];
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
         return Err(expected());
     }
     let number: u64 = number.parse().map_err(|_| expected())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(expected)
+    number.checked_mul(each).map(Duration::from_millis).ok_or_else(expected)
 }
 
 /// The shortest written form.
 pub fn duration_text(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (unit, each) = UNITS
-        .into_iter()
-        .find(|(_, each)| seconds > 0 && seconds.is_multiple_of(*each))
-        .unwrap_or(("s", 1));
-    format!("{}{unit}", seconds / each)
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if ms == 0 {
+        return "0s".into();
+    }
+    let mut units = ["d", "h", "m", "s", "ms"].into_iter().filter_map(|unit| {
+        let (_, each) = UNITS.into_iter().find(|(known, _)| *known == unit)?;
+        ms.is_multiple_of(each).then(|| format!("{}{unit}", ms / each))
+    });
+    units.next().unwrap_or_default()
 }
 
 /// `0660`: permission bits in octal.
@@ -41,10 +46,17 @@ mod tests {
 
     #[test]
     fn durations_in_every_unit_and_back() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800), ("0s", 0)]
-        {
+        for (text, ms) in [
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("2h", 7_200_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+            ("800ms", 800),
+            ("1500ms", 1_500),
+        ] {
             let read = duration(text).expect(text);
-            assert_eq!(read, Duration::from_secs(seconds));
+            assert_eq!(read, Duration::from_millis(ms));
             assert_eq!(duration_text(read), text);
         }
         for text in [

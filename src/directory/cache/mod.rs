@@ -3,6 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod answer;
+mod entry;
+mod flights;
+mod guard;
+#[cfg(test)]
+mod kit;
+mod memory;
+pub mod snapshot;
+mod upkeep;
+
+pub use answer::{Absent, Fetch, Found, Known, Outcome, Trouble};
+pub use memory::{Cache, Clock, FLIGHT_LIMIT, Limits};
+pub use upkeep::Remembered;
+
 /// `[directory.cache]`, but `on-failure`, which is a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -1,16 +1,353 @@
 //! A directory by LDAP (RFC 4511): Active Directory, Samba AD, OpenLDAP, FreeIPA, 389-ds.
+//!
+//! `connection`, `server` and `pool` ask; `resolver` and what builds on it turn a login, an address or
+//! the name of a group into searches; the cache remembers; `tend` looks after all of it.
 
-#[allow(dead_code)]
+#![allow(dead_code)]
+
+mod account;
+mod breaker;
+mod connection;
+mod credential;
 mod dates;
-#[allow(dead_code)]
+mod discover;
 mod dn;
-#[allow(dead_code)]
 mod entry;
-#[allow(dead_code)]
 mod escape;
-#[allow(dead_code)]
+mod examine;
+mod fault;
 mod filter;
+mod groups;
+mod kept;
+mod names;
+mod path;
+mod people;
+mod pool;
+mod recipient;
+mod resolver;
 pub mod schema;
+mod server;
 pub mod settings;
-#[allow(dead_code)]
 mod sid;
+mod state;
+mod tend;
+mod tls;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::cache::{self, Absent, Cache, Clock, Fetch, Known, Limits, Trouble};
+use crate::directory::ldap::account::Subject;
+use crate::directory::ldap::credential::Credential;
+use crate::directory::ldap::discover::Names;
+use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::groups::{Found, GroupSet};
+use crate::directory::ldap::pool::Pool;
+use crate::directory::ldap::recipient::Recipient;
+use crate::directory::ldap::resolver::Resolver;
+use crate::directory::ldap::server::Dial;
+use crate::directory::ldap::settings::{Servers, Settings};
+use crate::directory::meter::{Kept, Meter};
+use crate::directory::{Answer, Author, Directory, Examined};
+use crate::mail::{AccountKey, Address, Login, Timestamp};
+use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
+
+/// A question waits no longer, so that there is time to serve what is known before the engine gives
+/// up (2 s).
+const WAIT: Duration = Duration::from_millis(1_800);
+
+/// Answers kept of who may write to recipients with lists.
+const RESTRICTIONS: u64 = 10_000;
+
+/// The directory, with what it remembers.
+pub struct LdapDirectory(Arc<Inner>);
+
+struct Inner {
+    settings: Arc<Settings>,
+    cache: cache::Settings,
+    names: Arc<Names>,
+    resolver: Resolver,
+    accounts: Arc<Cache<Subject>>,
+    recipients: Arc<Cache<Recipient>>,
+    restrictions: moka::sync::Cache<(Box<str>, AccountKey), (Restriction, Timestamp)>,
+    groups: ArcSwap<GroupSet>,
+    /// The groups of the rules, as they were last named.
+    wanted: ArcSwap<Groups>,
+    /// Whoever reads the groups holds it.
+    reading: tokio::sync::Mutex<()>,
+    clock: fn() -> Timestamp,
+    meter: Arc<dyn Meter>,
+}
+
+impl LdapDirectory {
+    /// Takes up what the snapshot has; asks nobody yet. Blocks on files. A fault is one of this
+    /// machine, such as a resolv.conf that cannot be read.
+    pub fn open(
+        settings: Settings,
+        cache: cache::Settings,
+        clock: fn() -> Timestamp,
+        meter: Arc<dyn Meter>,
+    ) -> Result<Self, String> {
+        let settings = Arc::new(settings);
+        let names = Arc::new(Names::of(&settings.servers)?);
+        let dial = Dial {
+            credential: Arc::new(Credential::of(&settings.bind)),
+            names: Arc::clone(&names),
+            settings: Arc::clone(&settings),
+            clock,
+            meter: Arc::clone(&meter),
+        };
+        let listed = match &settings.servers {
+            Servers::Listed(servers) => servers.clone(),
+            Servers::Discovered { .. } => Vec::new(),
+        };
+        let resolver = Resolver { pool: Pool::new(listed, dial), settings: Arc::clone(&settings) };
+        let limits = |capacity| Limits {
+            fresh: cache.fresh,
+            serve_stale: cache.serve_stale,
+            negative: cache.negative,
+            capacity,
+        };
+        let clocked: Clock = Arc::new(clock);
+        let (accounts, recipients) = (
+            Cache::new(Kept::Accounts, &limits(cache.accounts), clocked.clone(), meter.clone()),
+            Cache::new(Kept::Recipients, &limits(cache.recipients), clocked, meter.clone()),
+        );
+        let inner = Inner {
+            accounts,
+            recipients,
+            restrictions: moka::sync::Cache::new(RESTRICTIONS),
+            groups: ArcSwap::from_pointee(GroupSet::default()),
+            wanted: ArcSwap::from_pointee(Groups::default()),
+            reading: tokio::sync::Mutex::new(()),
+            settings,
+            cache,
+            names,
+            resolver,
+            clock,
+            meter,
+        };
+        inner.take_up_snapshot();
+        Ok(Self(Arc::new(inner)))
+    }
+}
+
+impl Directory for LdapDirectory {
+    fn lookup<'a>(&'a self, login: &'a Login, groups: &'a Groups) -> Answer<'a, Lookup> {
+        let inner = &self.0;
+        let set = inner.groups.load();
+        if set.is_of(groups) {
+            let usable = |subject: &Subject| Arc::ptr_eq(&subject.names, &set.names);
+            let fetch = || inner.fetch_account(login);
+            if let Some(known) = inner.accounts.at_hand(login.folded(), usable, fetch) {
+                return Answer::Now(inner.told(known, groups));
+            }
+        }
+        Answer::Later(Box::pin(inner.ask_account(login, groups)))
+    }
+
+    fn recipient<'a>(
+        &'a self,
+        recipient: &'a Address,
+        author: Author<'a>,
+    ) -> Answer<'a, RecipientLookup> {
+        let inner = &self.0;
+        let Some(key) = recipient_key(recipient) else {
+            return Answer::Now(RecipientLookup::NotFound);
+        };
+        let at_hand = inner.recipients.at_hand(&key, |_| true, || inner.fetch_recipient(recipient));
+        match at_hand.map(|known| settled(known, author)) {
+            Some(Ok(lookup)) => Answer::Now(lookup),
+            Some(Err((recipient, author))) => {
+                Answer::Later(Box::pin(inner.restricted(key, recipient, author)))
+            }
+            None => Answer::Later(Box::pin(async move {
+                let fetch = || inner.fetch_recipient(recipient);
+                let known = inner.recipients.ask(&key, WAIT, |_| true, fetch).await;
+                match settled(known, author) {
+                    Ok(lookup) => lookup,
+                    Err((recipient, author)) => inner.restricted(key, recipient, author).await,
+                }
+            })),
+        }
+    }
+
+    fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {
+        Answer::Later(Box::pin(async move {
+            let set = self.0.groups.load_full();
+            let Some(Found::Group(group)) = set.find(&group.to_lowercase()) else {
+                return Vec::new();
+            };
+            self.0.resolver.path(account, group).await.unwrap_or_else(|fault| {
+                tracing::debug!(%fault, "the path to a group cannot be told");
+                Vec::new()
+            })
+        }))
+    }
+
+    fn refresh(&self, groups: &Groups, _: bool) -> Result<bool, String> {
+        if **self.0.wanted.load() != *groups {
+            self.0.wanted.store(Arc::new(groups.clone()));
+        }
+        Ok(false)
+    }
+
+    fn tend(&self, stop: CancellationToken) -> Option<BoxFuture<'static, ()>> {
+        Some(Arc::clone(&self.0).tend(stop).boxed())
+    }
+
+    fn examine<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Vec<Examined>> {
+        Answer::Later(Box::pin(self.0.examine(groups)))
+    }
+
+    fn people<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>> {
+        Answer::Later(Box::pin(async move {
+            let told = |fault: Fault| fault.to_string();
+            self.0.find_servers().await;
+            self.0.take_up(groups).await.map_err(told)?;
+            let set = self.0.groups.load_full();
+            self.0.resolver.people(&set, (self.0.clock)()).await.map_err(told)
+        }))
+    }
+}
+
+impl Inner {
+    /// Asks for a login, once the groups of the rules are read.
+    async fn ask_account(self: &Arc<Self>, login: &Login, groups: &Groups) -> Lookup {
+        if !self.groups.load().is_of(groups) {
+            let reading = tokio::time::timeout(WAIT, self.take_up(groups)).await;
+            if let Ok(Err(fault)) = reading {
+                tracing::debug!(%fault, "the groups of the configuration cannot be read");
+            }
+        }
+        let set = self.groups.load_full();
+        let usable =
+            |subject: &Subject| set.is_of(groups) && Arc::ptr_eq(&subject.names, &set.names);
+        let fetch = || self.fetch_account(login);
+        self.told(self.accounts.ask(login.folded(), WAIT, usable, fetch).await, groups)
+    }
+
+    fn told(&self, known: Known<Subject>, groups: &Groups) -> Lookup {
+        match known {
+            Known::Found(found) => {
+                Lookup::Found(found.value.holder(groups.folded(), found.age_ms, (self.clock)()))
+            }
+            Known::Absent(Absent::NotFound) => Lookup::NotFound,
+            Known::Absent(Absent::Ambiguous) => Lookup::Ambiguous,
+            Known::Unknown(_) => Lookup::Unavailable,
+        }
+    }
+
+    fn fetch_account(self: &Arc<Self>, login: &Login) -> Fetch<Subject> {
+        let (inner, login) = (Arc::clone(self), login.clone());
+        async move {
+            let set = inner.groups.load_full();
+            let found = inner.resolver.account(&login, &set).await;
+            found.map_err(|fault| trouble(&fault, "login", &login.to_string()))
+        }
+        .boxed()
+    }
+
+    fn fetch_recipient(self: &Arc<Self>, recipient: &Address) -> Fetch<Recipient> {
+        let (inner, recipient) = (Arc::clone(self), recipient.clone());
+        async move {
+            let found = inner.resolver.recipient(&recipient).await;
+            found.map_err(|fault| trouble(&fault, "recipient", &recipient.to_string()))
+        }
+        .boxed()
+    }
+
+    /// Whether an account may write to a recipient with lists: remembered as long as anything else.
+    async fn restricted(
+        &self,
+        key: String,
+        recipient: Arc<Recipient>,
+        author: AccountKey,
+    ) -> RecipientLookup {
+        let key = (key.into_boxed_str(), author);
+        let at = (self.clock)();
+        let kept = self.restrictions.get(&key);
+        let age = |since: Timestamp| Duration::from_millis(at.ms_since(since));
+        if let Some((restriction, since)) = kept
+            && age(since) < self.cache.fresh
+        {
+            return RecipientLookup::Found(restriction);
+        }
+        let asking = self.resolver.restriction(&recipient, &key.1);
+        match tokio::time::timeout(WAIT, asking).await {
+            Ok(Ok(restriction)) => {
+                self.restrictions.insert(key, (restriction, at));
+                RecipientLookup::Found(restriction)
+            }
+            missed => {
+                if let Ok(Err(fault)) = missed {
+                    tracing::warn!(%fault, "the lists of a recipient cannot be read");
+                }
+                let stale = kept.filter(|(_, since)| age(*since) < self.cache.serve_stale);
+                RecipientLookup::Found(stale.map_or(Restriction::Unknown, |(kept, _)| kept))
+            }
+        }
+    }
+
+    /// Reads the groups of the rules, unless somebody else just did.
+    async fn take_up(&self, groups: &Groups) -> Result<(), Fault> {
+        let _reading = self.reading.lock().await;
+        if self.groups.load().is_of(groups) {
+            return Ok(());
+        }
+        self.read_groups(groups).await
+    }
+
+    /// Reads the groups again. Whoever calls it holds `reading`.
+    async fn read_groups(&self, groups: &Groups) -> Result<(), Fault> {
+        let before = self.groups.load_full();
+        let set = self.resolver.group_set(groups.folded(), &before, (self.clock)()).await?;
+        self.groups.store(Arc::new(set));
+        Ok(())
+    }
+
+    /// The servers that DNS names now; those known stay where DNS is silent.
+    async fn find_servers(&self) {
+        if matches!(self.settings.servers, Servers::Listed(_)) {
+            return;
+        }
+        match self.names.servers(&self.settings.servers, self.settings.schema.kind).await {
+            Ok(servers) => self.resolver.pool.set_servers(servers),
+            Err(fault) => tracing::warn!(%fault, "no directory server found by DNS"),
+        }
+    }
+}
+
+fn recipient_key(recipient: &Address) -> Option<String> {
+    String::from_utf8(recipient.folded().to_vec()).ok()
+}
+
+/// What is known of a recipient answers at once, or hangs on who the author is.
+fn settled(
+    known: Known<Recipient>,
+    author: Author<'_>,
+) -> Result<RecipientLookup, (Arc<Recipient>, AccountKey)> {
+    let recipient = match known {
+        Known::Found(found) => found.value,
+        Known::Absent(_) => return Ok(RecipientLookup::NotFound),
+        Known::Unknown(_) => return Ok(RecipientLookup::Unavailable),
+    };
+    match author {
+        Author::Account(key) if !recipient.is_open_to_accounts() => Err((recipient, key.clone())),
+        Author::Nobody => Ok(RecipientLookup::Found(recipient.for_stranger(false))),
+        Author::Stranger | Author::Account(_) => {
+            Ok(RecipientLookup::Found(recipient.for_stranger(true)))
+        }
+    }
+}
+
+fn trouble(fault: &Fault, what: &str, whose: &str) -> Trouble {
+    tracing::debug!(%fault, "lookup of {what} {whose:?}");
+    if fault.is_timeout() { Trouble::Timeout } else { Trouble::Fault(fault.to_string()) }
+}

@@ -126,7 +126,7 @@ impl Schema {
             disabled: words(&["nsAccountLock"]),
             expires: words(&["krbPrincipalExpiration"]),
             locked: words(&["accountUnlockTime"]),
-            password_set: words(&["krbLastPwdChange", "passwordExpirationTime"]),
+            password_set: words(&["krbLastPwdChange"]),
             ..Self::rfc2307bis(Kind::Freeipa)
         }
     }

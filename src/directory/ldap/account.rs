@@ -1,0 +1,233 @@
+//! From a login to its account: one search, and for Active Directory one read of tokenGroups.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::directory::cache::{Absent, Outcome};
+use crate::directory::ldap::connection::Search;
+use crate::directory::ldap::dn::Dn;
+use crate::directory::ldap::entry::Entry;
+use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::filter::Filter;
+use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::names;
+use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
+use crate::directory::ldap::sid::Sid;
+use crate::directory::ldap::state::Standing;
+use crate::mail::{AccountKey, Login, Timestamp};
+use crate::rights::{Account, Holder, Membership, Memberships};
+
+/// The directory's name in account keys.
+pub(super) const DIRECTORY: &str = "ldap";
+
+/// An account as it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    pub account: Arc<Account>,
+    pub dn: Dn,
+    pub standing: Standing,
+    pub memberships: Memberships,
+    /// The groups of the memberships, in their order ([`GroupSet::names`]).
+    pub names: Arc<[Box<str>]>,
+}
+
+impl Subject {
+    /// The account as it is at a moment, since an expiry date passes while the answer is kept; with
+    /// its memberships in the order of `groups`, unknown where nobody had asked for one.
+    pub fn holder(&self, groups: &[Box<str>], age_ms: u64, at: Timestamp) -> Holder {
+        let state = self.standing.state(at);
+        let account = if state == self.account.state {
+            Arc::clone(&self.account)
+        } else {
+            Arc::new(Account { state, ..(*self.account).clone() })
+        };
+        let memberships = if *self.names == *groups {
+            self.memberships.clone()
+        } else {
+            let of = |name: &str| {
+                let index = self.names.iter().position(|known| **known == *name);
+                index.map_or(Membership::Unknown, |index| self.memberships.of(index))
+            };
+            Memberships(groups.iter().map(|name| of(name)).collect())
+        };
+        Holder { account, age_ms, memberships }
+    }
+}
+
+impl Resolver {
+    /// The account behind a login, with its memberships.
+    pub async fn account(
+        &self,
+        login: &Login,
+        groups: &GroupSet,
+    ) -> Result<Outcome<Subject>, Fault> {
+        let settings = &self.settings;
+        let filter =
+            names::account_filter(login, &settings.schema, &settings.realms, &settings.netbios);
+        let Some(filter) = filter else { return Ok(Outcome::Absent(Absent::NotFound)) };
+        let search = Search::below(&settings.base, filter.to_string(), &self.account_attributes());
+        let mut found = self.pool.lookup(&search.at_most(2)).await?;
+        match (found.pop(), found.is_empty()) {
+            (None, _) => Ok(Outcome::Absent(Absent::NotFound)),
+            (Some(entry), true) => {
+                let evidence = self.evidence(&entry, groups).await?;
+                Ok(Outcome::Found(self.subject(&entry, groups, &evidence)?))
+            }
+            (Some(_), false) => Ok(Outcome::Absent(Absent::Ambiguous)),
+        }
+    }
+
+    /// What an account is made of; no `*`, which costs seconds where memberOf is computed.
+    pub(super) fn account_attributes(&self) -> Vec<&str> {
+        let schema = &self.settings.schema;
+        let mut attributes: Vec<&str> = vec![&schema.id, &schema.member_of];
+        for names in [
+            &schema.names,
+            &schema.login_forms,
+            &schema.addresses,
+            &schema.disabled,
+            &schema.expires,
+            &schema.locked,
+            &schema.password_set,
+        ] {
+            attributes.extend(names.iter().map(|name| &**name));
+        }
+        if self.is_active_directory() {
+            attributes.extend(["objectSid", "primaryGroupID"]);
+        }
+        attributes.retain(|name| !name.is_empty());
+        attributes.sort_unstable();
+        attributes.dedup();
+        attributes
+    }
+
+    pub(super) fn subject(
+        &self,
+        entry: &Entry,
+        groups: &GroupSet,
+        evidence: &Evidence,
+    ) -> Result<Subject, Fault> {
+        let settings = &self.settings;
+        let standing = Standing::read(entry, &settings.schema).map_err(Fault::answer)?;
+        let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
+        let name = settings.schema.names.iter().find_map(|name| entry.first_text(name));
+        let account = Account {
+            key: AccountKey::object(DIRECTORY, &self.id(entry)?),
+            name: name.unwrap_or(&entry.dn).into(),
+            logins: names::logins(entry, &settings.schema, &settings.realms, &settings.netbios)
+                .into(),
+            addresses: names::addresses(entry, &settings.schema).into(),
+            // Before any expiry; [`Subject::holder`] knows the moment.
+            state: standing.state(Timestamp::from_unix_ms(0)),
+            dn: Some(entry.dn.as_str().into()),
+            password_set: standing.password_set,
+        };
+        Ok(Subject {
+            account: Arc::new(account),
+            dn,
+            standing,
+            memberships: groups.memberships(evidence),
+            names: Arc::clone(&groups.names),
+        })
+    }
+
+    /// The groups of an account, as far as the named ones need them.
+    async fn evidence(&self, entry: &Entry, groups: &GroupSet) -> Result<Evidence, Fault> {
+        if groups.names.is_empty() {
+            return Ok(Evidence { is_complete: true, ..Evidence::default() });
+        }
+        let mut evidence = Evidence {
+            direct: self.direct_groups(entry).await?,
+            sids: primary_group(entry).into_iter().collect(),
+            is_complete: true,
+        };
+        if self.is_active_directory() {
+            let tokens = self.token_groups(entry).await?;
+            if tokens.is_empty() {
+                evidence.is_complete = self.confirms_absence(entry, &evidence, groups).await?;
+            }
+            evidence.sids.extend(tokens);
+        }
+        Ok(evidence)
+    }
+
+    /// The groups that list an object as their member.
+    pub(super) async fn direct_groups(&self, entry: &Entry) -> Result<HashSet<Dn>, Fault> {
+        let schema = &self.settings.schema;
+        if !schema.member_of.is_empty() {
+            return self.dns(entry, &schema.member_of).await;
+        }
+        let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
+        let mut lists: Vec<Filter> =
+            schema.members.iter().map(|name| Filter::equal(name, dn.as_str())).collect();
+        let login = schema.names.iter().find_map(|name| entry.first_text(name));
+        if let Some(login) = login {
+            lists.extend(schema.member_logins.iter().map(|name| Filter::equal(name, login)));
+        }
+        let filter = Filter::And(vec![Filter::Raw(schema.group_filter.clone()), Filter::Or(lists)]);
+        let search = Search::below(&self.settings.group_base, filter.to_string(), NO_ATTRIBUTES);
+        let found = self.pool.lookup(&search).await?;
+        found.iter().map(|group| read_dn(group.dn.as_bytes(), "the DN of a group")).collect()
+    }
+
+    /// All security groups, nested ones and the primary one included, also of other domains
+    /// (MS-ADTS 3.1.1.4.5.19). Empty: the server does not tell, since everybody has a primary group.
+    async fn token_groups(&self, entry: &Entry) -> Result<HashSet<Sid>, Fault> {
+        let read = self.object(&entry.dn, &Filter::And(Vec::new()), &["tokenGroups"]).await?;
+        let read =
+            read.ok_or_else(|| Fault::answer(format!("{} went away half read", entry.dn)))?;
+        let read = read.values("tokenGroups").iter().map(|sid| Sid::from_bytes(sid));
+        read.collect::<Option<_>>()
+            .ok_or_else(|| Fault::answer(format!("tokenGroups of {} cannot be read", entry.dn)))
+    }
+
+    /// Without tokenGroups: whether the account is in none of the named groups beyond those its own
+    /// groups show. The rule in-chain must find a group it is known to be in, or its silence is no
+    /// answer: many servers do not have the rule and find nothing.
+    async fn confirms_absence(
+        &self,
+        entry: &Entry,
+        evidence: &Evidence,
+        groups: &GroupSet,
+    ) -> Result<bool, Fault> {
+        let Some(known) = evidence.direct.iter().next() else { return Ok(false) };
+        if !self.is_within(entry, std::iter::once(known)).await? {
+            return Ok(false);
+        }
+        let open = groups.found.iter().filter_map(|found| match found {
+            Found::Group(group) if group.tree.as_ref().is_some_and(|t| !t.holds(evidence)) => {
+                Some(&group.identity.dn)
+            }
+            _ => None,
+        });
+        Ok(!self.is_within(entry, open).await?)
+    }
+
+    /// Whether AD finds the object in any of these groups, by whatever path.
+    async fn is_within<'a>(
+        &self,
+        entry: &Entry,
+        groups: impl Iterator<Item = &'a Dn>,
+    ) -> Result<bool, Fault> {
+        let member_of = &*self.settings.schema.member_of;
+        let any: Vec<Filter> = groups.map(|dn| Filter::in_chain(member_of, dn.as_str())).collect();
+        if any.is_empty() {
+            return Ok(false);
+        }
+        let filter = Filter::Or(any);
+        match self.object(&entry.dn, &filter, NO_ATTRIBUTES).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(fault) if fault.is_of_the_server() => Err(fault),
+            Err(fault) => {
+                tracing::debug!(%fault, "no answer to the rule in-chain");
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// The group an account has by `primaryGroupID`, which no group lists (MS-ADTS 3.1.1.4.5.19).
+pub(super) fn primary_group(entry: &Entry) -> Option<Sid> {
+    let own = Sid::from_bytes(entry.values("objectSid").first()?)?;
+    Some(own.with_rid(entry.first_text("primaryGroupID")?.parse().ok()?))
+}

@@ -1,0 +1,91 @@
+//! When a server that failed is asked again.
+
+use std::time::Duration;
+
+use crate::mail::Timestamp;
+
+/// Failures in a row after which a server is no longer asked by lookups, only by the probe: a single
+/// slow answer must not cut off the only server.
+const TOLERATED: u32 = 3;
+
+/// The probe comes after this, doubled with each failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause; so all is well again within seconds of a server's return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The record of one server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    probe_at: Timestamp,
+    /// What the last failure was.
+    pub said: String,
+}
+
+impl Breaker {
+    /// Whether nothing speaks against the server.
+    pub fn is_well(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Whether a lookup may still ask it, after all that are well.
+    pub fn is_tolerated(&self) -> bool {
+        self.failures < TOLERATED
+    }
+
+    /// Whether the probe should ask it now.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        !self.is_well() && at >= self.probe_at
+    }
+
+    /// True when it was well before.
+    pub fn failed(&mut self, said: String, at: Timestamp) -> bool {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.probe_at = Timestamp::from_unix_ms(at.unix_ms() + pause.as_millis() as i64);
+        self.said = said;
+        self.failures == 1
+    }
+
+    /// True when it was not well before.
+    pub fn succeeded(&mut self) -> bool {
+        std::mem::take(self).failures > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
+    }
+
+    #[test]
+    fn the_third_failure_in_a_row_cuts_a_server_off() {
+        let mut breaker = Breaker::default();
+        assert!(breaker.is_well() && breaker.failed("a".into(), at(0)));
+        assert!(!breaker.is_well() && breaker.is_tolerated());
+        assert!(!breaker.failed("b".into(), at(0)) && breaker.is_tolerated());
+        breaker.failed("c".into(), at(0));
+        assert!(!breaker.is_tolerated());
+        assert_eq!(breaker.said, "c");
+        assert!(breaker.succeeded() && breaker.is_well() && !breaker.succeeded());
+    }
+
+    #[test]
+    fn the_probe_comes_after_a_pause_that_doubles_to_five_seconds() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.is_due(at(1_000_000)));
+        for pause in [250, 500, 1000, 2000, 4000, 5000, 5000] {
+            breaker.failed(String::new(), at(10_000));
+            assert!(!breaker.is_due(at(10_000 + pause - 1)), "{pause}");
+            assert!(breaker.is_due(at(10_000 + pause)), "{pause}");
+        }
+        for _ in 0..100 {
+            breaker.failed(String::new(), at(10_000));
+        }
+        assert!(breaker.is_due(at(15_000)));
+    }
+}

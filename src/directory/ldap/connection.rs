@@ -1,0 +1,311 @@
+//! One bound connection to one server, and searches on it. Built around what the ldap3 crate leaves
+//! to its user: the driver ends only by abort, results that are no success arrive as Ok, `is_closed`
+//! does not see a frozen server, and message ids of searches are never given back.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ldap3::asn1::{PL, parse_tag};
+use ldap3::controls::{Control, MakeCritical, PagedResults, RawControl};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::directory::ldap::credential::Credential;
+use crate::directory::ldap::discover::Names;
+use crate::directory::ldap::entry::{Entry, Item};
+use crate::directory::ldap::fault::{Fault, What};
+use crate::directory::ldap::settings::{Bind, ServerAddress, Settings};
+use crate::directory::ldap::tls::client_config;
+use crate::mail::Timestamp;
+
+/// AD closes what is idle for 900 s (MaxConnIdleTime), and firewalls forget earlier.
+const IDLE: Duration = Duration::from_secs(240);
+
+/// A connection lives no longer, so that new addresses, certificates and passwords come into use.
+const AGE: Duration = Duration::from_secs(20 * 60);
+
+/// ldap3 0.12 keeps the message id of every search, some 11 bytes each.
+const REQUESTS: u64 = 1_000_000;
+
+/// Bytes of all entries of one answer; a group of 50,000 members with long DNs has 6 MB.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// Entries of one page (Windows AD gives no more: MaxPageSize).
+const PAGE: i32 = 500;
+
+/// Pages of one search: 10 million entries; a server that goes on beyond it goes on for ever.
+const PAGES: usize = 20_000;
+
+/// A search (RFC 4511, 4.5.1).
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub base: String,
+    pub scope: Scope,
+    /// RFC 4515.
+    pub filter: String,
+    pub attributes: Vec<String>,
+    /// How many entries are wanted: so many and no fault where there are more. `None`: all of them,
+    /// by pages.
+    pub most: Option<usize>,
+}
+
+impl Search {
+    /// One object by its DN.
+    pub fn object(dn: &str, attributes: &[&str]) -> Self {
+        Self {
+            base: dn.into(),
+            scope: Scope::Base,
+            filter: "(objectClass=*)".into(),
+            attributes: attributes.iter().map(|name| (*name).into()).collect(),
+            most: Some(1),
+        }
+    }
+
+    /// All objects below a base.
+    pub fn below(base: &str, filter: String, attributes: &[&str]) -> Self {
+        Self {
+            base: base.into(),
+            scope: Scope::Subtree,
+            filter,
+            attributes: attributes.iter().map(|name| (*name).into()).collect(),
+            most: None,
+        }
+    }
+
+    pub fn at_most(mut self, most: usize) -> Self {
+        self.most = Some(most);
+        self
+    }
+}
+
+/// A connection that is bound.
+pub(super) struct Connection {
+    ldap: Ldap,
+    driver: JoinHandle<()>,
+    server: String,
+    born: Timestamp,
+    /// Unix time in ms.
+    used: AtomicI64,
+    requests: AtomicU64,
+    is_retired: AtomicBool,
+}
+
+impl Drop for Connection {
+    /// A driver whose socket is full sees neither dropped handles nor a closed peer.
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Resolves, connects, does TLS and binds. Unbounded in time: the caller bounds it.
+    pub async fn open(
+        address: &ServerAddress,
+        names: &Names,
+        settings: &Settings,
+        credential: &Credential,
+        at: Timestamp,
+    ) -> Result<Self, Fault> {
+        let server = address.to_string();
+        let failed = |why: String| Fault::new(&server, What::Connection(why));
+        let addresses = names.addresses(address).await.map_err(failed)?;
+        let stream = connect(addresses, settings.timeout).await.map_err(failed)?;
+        let mut options = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
+        if address.ldaps || settings.tls.starttls {
+            let tls = settings.tls.clone();
+            let config = tokio::task::spawn_blocking(move || client_config(&tls)).await;
+            let config = config.map_err(|fault| failed(fault.to_string()))?.map_err(failed)?;
+            options = options.set_config(config).set_starttls(!address.ldaps);
+        }
+        let opened = LdapConnAsync::with_settings(options, &server).await;
+        let (connection, ldap) = opened.map_err(|fault| Fault::of(&server, fault))?;
+        let driver = tokio::spawn(async move {
+            // Every request under way is told by itself.
+            let _ = connection.drive().await;
+        });
+        let connection = Self {
+            ldap,
+            driver,
+            server,
+            born: at,
+            used: AtomicI64::new(at.unix_ms()),
+            requests: AtomicU64::new(0),
+            is_retired: AtomicBool::new(false),
+        };
+        connection.bind(&settings.bind, &address.host, credential, at).await?;
+        Ok(connection)
+    }
+
+    async fn bind(
+        &self,
+        bind: &Bind,
+        host: &str,
+        credential: &Credential,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let refused = |why: String| Fault::new(&self.server, What::Bind(why));
+        let mut ldap = self.ldap.clone();
+        let result = match bind {
+            Bind::Anonymous => return Ok(()),
+            Bind::Simple { dn, .. } => {
+                let password = credential.password(at).await.map_err(refused)?;
+                let result = ldap.simple_bind(dn, &password).await;
+                if matches!(&result, Ok(result) if result.rc == 49) {
+                    credential.refused(&password, at);
+                }
+                result
+            }
+            Bind::External => ldap.sasl_external_bind().await,
+            #[cfg(feature = "gssapi")]
+            Bind::Gssapi => ldap.sasl_gssapi_bind(host).await,
+            #[cfg(not(feature = "gssapi"))]
+            Bind::Gssapi => {
+                return Err(refused(format!("this gatepost has no GSSAPI for {host}")));
+            }
+        };
+        let _ = host;
+        let result = result.map_err(|fault| Fault::of(&self.server, fault))?;
+        match result.rc {
+            0 => Ok(()),
+            // Refused for who we are, not for how the server is.
+            7 | 8 | 13 | 14 | 48 | 49 | 50 | 53 => {
+                Err(refused(Fault::of_result("", &result).to_string()))
+            }
+            _ => Err(Fault::of_result(&self.server, &result)),
+        }
+    }
+
+    /// The server's certificate in DER; `None` without TLS.
+    pub async fn peer_certificate(&self) -> Option<Vec<u8>> {
+        self.ldap.clone().get_peer_certificate().await.ok().flatten()
+    }
+
+    /// Whether the next request may go out on it.
+    pub fn is_usable(&self, at: Timestamp) -> bool {
+        let used = Timestamp::from_unix_ms(self.used.load(Ordering::Relaxed));
+        !self.is_retired.load(Ordering::Relaxed)
+            && !self.driver.is_finished()
+            && at.ms_since(used) < IDLE.as_millis() as u64
+            && at.ms_since(self.born) < AGE.as_millis() as u64
+            && self.requests.load(Ordering::Relaxed) < REQUESTS
+    }
+
+    /// No further request goes out on it; those under way may end.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request has gone out on it before, so that the server may have closed it since.
+    pub fn is_worn(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 1
+    }
+
+    /// All entries of a search. The caller bounds it in time, and retires the connection when it
+    /// gives up: ldap3 does not take the request back.
+    pub async fn search(&self, search: &Search, at: Timestamp) -> Result<Vec<Entry>, Fault> {
+        self.used.store(at.unix_ms(), Ordering::Relaxed);
+        let (mut entries, mut bytes, mut cookie) = (Vec::new(), 0, Vec::new());
+        for _ in 0..PAGES {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            cookie = self.page(search, cookie, &mut entries, &mut bytes).await?;
+            if cookie.is_empty() {
+                return Ok(entries);
+            }
+        }
+        Err(Fault::new(&self.server, What::TooMuch(format!("more than {PAGES} pages"))))
+    }
+
+    /// One page; the cookie of the next, empty after the last.
+    async fn page(
+        &self,
+        search: &Search,
+        cookie: Vec<u8>,
+        entries: &mut Vec<Entry>,
+        bytes: &mut usize,
+    ) -> Result<Vec<u8>, Fault> {
+        let told = |fault: LdapError| Fault::of(&self.server, fault);
+        let mut ldap = self.ldap.clone();
+        match search.most {
+            Some(most) => {
+                let most = i32::try_from(most).unwrap_or(i32::MAX);
+                ldap.with_search_options(SearchOptions::new().sizelimit(most));
+            }
+            None => {
+                ldap.with_controls(PagedResults { size: PAGE, cookie }.critical());
+            }
+        }
+        let mut stream = ldap
+            .streaming_search(&search.base, search.scope, &search.filter, &search.attributes)
+            .await
+            .map_err(told)?;
+        while let Some(item) = stream.next().await.map_err(told)? {
+            let entry = match Entry::read(item) {
+                Item::Entry(entry) => entry,
+                // AD names its other partitions in every search from the root (4.5.3).
+                Item::Reference(_) | Item::Other => continue,
+                Item::Malformed(what) => {
+                    return Err(Fault::new(&self.server, What::Answer(what)));
+                }
+            };
+            *bytes += entry.size();
+            if *bytes > ANSWER_BYTES {
+                let what = format!("an answer of more than {ANSWER_BYTES} bytes");
+                return Err(Fault::new(&self.server, What::TooMuch(what)));
+            }
+            entries.push(entry);
+        }
+        let result = stream.finish().await;
+        match (result.rc, search.most) {
+            (0, Some(_)) => Ok(Vec::new()),
+            // There are more than asked for.
+            (4, Some(most)) if entries.len() >= most => Ok(Vec::new()),
+            (0, None) => next_cookie(&result.ctrls)
+                .map_err(|what| Fault::new(&self.server, What::Answer(what.into()))),
+            _ => Err(Fault::of_result(&self.server, &result)),
+        }
+    }
+}
+
+/// The first address that takes a connection.
+async fn connect(found: Vec<SocketAddr>, each: Duration) -> Result<std::net::TcpStream, String> {
+    let mut last = String::from("the name has no address");
+    for to in found {
+        let fault = match tokio::time::timeout(each, TcpStream::connect(to)).await {
+            Ok(Ok(stream)) => match prepared(stream, each) {
+                Ok(stream) => return Ok(stream),
+                Err(fault) => fault.to_string(),
+            },
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_) => "no answer in time".into(),
+        };
+        last = format!("{to}: {fault}");
+    }
+    Err(last)
+}
+
+/// What ldap3 does not set: small requests go out at once, and a peer that is gone is noticed.
+fn prepared(stream: TcpStream, each: Duration) -> std::io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
+    socket.set_tcp_user_timeout(Some(each.max(Duration::from_secs(5))))?;
+    stream.into_std()
+}
+
+/// The cookie of the next page (RFC 2696). No control in the answer: the server gave all at once.
+fn next_cookie(controls: &[Control]) -> Result<Vec<u8>, &'static str> {
+    let paged = |control: &&Control| control.1.ctype == "1.2.840.113556.1.4.319";
+    let Some(Control(_, RawControl { val: Some(value), .. })) = controls.iter().find(paged) else {
+        return Ok(Vec::new());
+    };
+    let odd = "a paged results control that cannot be read";
+    let Ok((_, tag)) = parse_tag(value) else { return Err(odd) };
+    let PL::C(parts) = tag.payload else { return Err(odd) };
+    match parts.into_iter().nth(1).map(|part| part.payload) {
+        Some(PL::P(cookie)) => Ok(cookie),
+        _ => Err(odd),
+    }
+}

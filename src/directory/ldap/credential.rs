@@ -1,0 +1,100 @@
+//! The password of the simple bind. It is read from its file for each bind; one that was refused is
+//! not tried again for a while, or several connections would lock the service account.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::directory::ldap::settings::Bind;
+use crate::mail::Timestamp;
+
+/// AD locks an account after `lockoutThreshold` failures within `lockoutObservationWindow`, often
+/// five in ten minutes or more.
+const PAUSE: Duration = Duration::from_secs(180);
+
+/// A longer file is not a password.
+const LONGEST: usize = 4096;
+
+pub(super) struct Credential {
+    file: Option<PathBuf>,
+    refused: Mutex<Option<Refused>>,
+}
+
+struct Refused {
+    password: String,
+    at: Timestamp,
+}
+
+impl Credential {
+    pub fn of(bind: &Bind) -> Self {
+        let file = match bind {
+            Bind::Simple { password_file, .. } => Some(password_file.clone()),
+            _ => None,
+        };
+        Self { file, refused: Mutex::new(None) }
+    }
+
+    /// The password of now, unless the server refused this very one a short while ago.
+    pub async fn password(&self, at: Timestamp) -> Result<String, String> {
+        let Some(file) = self.file.clone() else { return Err("no password file".into()) };
+        let read = tokio::task::spawn_blocking(move || read_password(&file)).await;
+        let password = read.map_err(|fault| fault.to_string())??;
+        match &*self.refused.lock() {
+            Some(refused)
+                if refused.password == password
+                    && at.ms_since(refused.at) < PAUSE.as_millis() as u64 =>
+            {
+                Err("the password was refused and has not changed since; not tried again for now, lest the account be locked".into())
+            }
+            _ => Ok(password),
+        }
+    }
+
+    /// The server did not take this password.
+    pub fn refused(&self, password: &str, at: Timestamp) {
+        *self.refused.lock() = Some(Refused { password: password.into(), at });
+    }
+}
+
+/// The first line of the file. An empty password would be an unauthenticated bind, which many servers
+/// call a success (RFC 4513, 5.1.2).
+fn read_password(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|f| format!("{}: {f}", file.display()))?;
+    let password = text.lines().next().unwrap_or_default();
+    match password.len() {
+        0 => Err(format!("{}: holds no password", file.display())),
+        1..=LONGEST => Ok(password.into()),
+        _ => Err(format!("{}: longer than {LONGEST} bytes", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_ms(seconds * 1000)
+    }
+
+    #[tokio::test]
+    async fn a_refused_password_waits_and_a_new_one_does_not() {
+        let folder = std::env::temp_dir().join(format!("gatepost-password-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("bind.pw");
+        std::fs::write(&file, "old\n").expect("written");
+        let bind = Bind::Simple { dn: "cn=x".into(), password_file: file.clone() };
+        let credential = Credential::of(&bind);
+        assert_eq!(credential.password(at(0)).await.as_deref(), Ok("old"));
+        credential.refused("old", at(0));
+        assert!(credential.password(at(0)).await.is_err());
+        assert!(credential.password(at(179)).await.is_err());
+        assert_eq!(credential.password(at(180)).await.as_deref(), Ok("old"));
+        std::fs::write(&file, "new").expect("written");
+        assert_eq!(credential.password(at(1)).await.as_deref(), Ok("new"));
+        std::fs::write(&file, "\n").expect("written");
+        let empty = credential.password(at(1)).await.expect_err("empty");
+        assert!(empty.ends_with("holds no password"), "{empty}");
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+}

@@ -1,0 +1,325 @@
+//! The groups the configuration names, each with all groups nested in it. They are few and are read
+//! ahead, so that a lookup needs no walk: an account is a member where one of its own groups is in
+//! the tree of the named one.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::directory::ldap::connection::Search;
+use crate::directory::ldap::dn::Dn;
+use crate::directory::ldap::entry::Entry;
+use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::filter::Filter;
+use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
+use crate::directory::ldap::sid::Sid;
+use crate::mail::Timestamp;
+use crate::rights::{Groups, Membership, Memberships};
+
+/// A tree beyond this is a fault, not a shorter tree. AD sites go to ten levels.
+const DEEPEST: usize = 100;
+const LARGEST: usize = 50_000;
+
+/// DNs in one filter; Windows AD refuses filters that are much longer.
+const DNS_A_FILTER: usize = 50;
+
+/// Groups read at once.
+const AT_ONCE: usize = 4;
+
+/// The groups of the rules, as the directory has them.
+#[derive(Debug, Default)]
+pub(super) struct GroupSet {
+    /// As the rules name them, folded, in their order. A set read again has the same allocation.
+    pub names: Arc<[Box<str>]>,
+    pub found: Box<[Found]>,
+    pub read_at: Timestamp,
+}
+
+/// What became of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Group(Group),
+    /// The directory knows no such group: nobody is a member.
+    Absent,
+    /// It was there once, and is gone: nobody can say who is a member.
+    Vanished(Identity),
+    /// More than one group bears the name.
+    Ambiguous,
+}
+
+/// What a group keeps when it is renamed or moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub id: String,
+    pub dn: Dn,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub identity: Identity,
+    /// `None`: it could not be read to its end.
+    pub tree: Option<Arc<Tree>>,
+}
+
+/// A group and all groups nested in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tree {
+    pub dns: HashSet<Dn>,
+    /// AD only.
+    pub sids: HashSet<Sid>,
+}
+
+/// What is known of an account's groups.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// Groups that list it, by DN.
+    pub direct: HashSet<Dn>,
+    /// Groups that count it by SID: the primary group, and tokenGroups.
+    pub sids: HashSet<Sid>,
+    /// Nothing is missing, so that what does not appear is a No.
+    pub is_complete: bool,
+}
+
+impl Found {
+    pub fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Group(group) => Some(&group.identity),
+            Self::Vanished(identity) => Some(identity),
+            Self::Absent | Self::Ambiguous => None,
+        }
+    }
+
+    pub fn membership(&self, evidence: &Evidence) -> Membership {
+        let group = match self {
+            Self::Group(group) => group,
+            Self::Absent => return Membership::No,
+            Self::Vanished(_) | Self::Ambiguous => return Membership::Unknown,
+        };
+        match &group.tree {
+            Some(tree) if tree.holds(evidence) => Membership::Yes,
+            Some(_) if evidence.is_complete => Membership::No,
+            None if evidence.direct.contains(&group.identity.dn) => Membership::Yes,
+            _ => Membership::Unknown,
+        }
+    }
+}
+
+impl Tree {
+    pub fn holds(&self, evidence: &Evidence) -> bool {
+        evidence.direct.iter().any(|dn| self.dns.contains(dn))
+            || evidence.sids.iter().any(|sid| self.sids.contains(sid))
+    }
+}
+
+impl GroupSet {
+    pub fn is_of(&self, groups: &Groups) -> bool {
+        *self.names == *groups.folded()
+    }
+
+    pub fn find(&self, folded: &str) -> Option<&Found> {
+        let index = self.names.iter().position(|name| **name == *folded)?;
+        self.found.get(index)
+    }
+
+    pub fn memberships(&self, evidence: &Evidence) -> Memberships {
+        Memberships(self.found.iter().map(|found| found.membership(evidence)).collect())
+    }
+}
+
+impl Resolver {
+    /// Reads the groups with these names (folded, as [`Groups::folded`]). `before`: what was known of
+    /// them, so that a renamed group is found again and a lost one is missed.
+    pub async fn group_set(
+        &self,
+        names: &[Box<str>],
+        before: &GroupSet,
+        at: Timestamp,
+    ) -> Result<GroupSet, Fault> {
+        let all = if names.is_empty() || self.has_member_of() {
+            None
+        } else {
+            Some(self.all_groups().await?)
+        };
+        let all = all.as_ref();
+        let found = stream::iter(names.iter().cloned())
+            .map(|name| async move { self.named(&name, before.find(&name), all).await })
+            .buffered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let names = if *before.names == *names { Arc::clone(&before.names) } else { names.into() };
+        Ok(GroupSet { names, found: found.into(), read_at: at })
+    }
+
+    fn has_member_of(&self) -> bool {
+        !self.settings.schema.member_of.is_empty()
+    }
+
+    /// What becomes of one name.
+    async fn named(
+        &self,
+        name: &str,
+        before: Option<&Found>,
+        all: Option<&HashSet<Dn>>,
+    ) -> Result<Found, Fault> {
+        let mut entries = self.groups_named(name).await?;
+        if entries.len() > 1 {
+            tracing::error!(group = ?name, "more than one group has this name: whoever may be a member is not known; name it by its DN");
+            return Ok(Found::Ambiguous);
+        }
+        if let (true, Some(known)) = (entries.is_empty(), before.and_then(Found::identity)) {
+            match self.group_by_id(&known.id).await? {
+                Some(entry) => {
+                    tracing::warn!(group = ?name, now = ?entry.dn, "a group that the configuration names has another name now; it still counts until the next start");
+                    entries.push(entry);
+                }
+                None => {
+                    tracing::error!(group = ?name, "a group that the configuration names is gone from the directory: whoever may be a member is not known");
+                    return Ok(Found::Vanished(known.clone()));
+                }
+            }
+        }
+        let Some(entry) = entries.pop() else {
+            if !matches!(before, Some(Found::Absent)) {
+                tracing::warn!(group = ?name, "the configuration names a group that the directory does not have: it has no members");
+            }
+            return Ok(Found::Absent);
+        };
+        let identity = Identity {
+            id: self.id(&entry)?,
+            dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
+        };
+        let tree = match self.tree(&entry, all).await {
+            Ok(tree) => Some(Arc::new(tree)),
+            Err(fault) if fault.is_of_the_server() => return Err(fault),
+            Err(fault) => {
+                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: whoever may be a member is not known");
+                None
+            }
+        };
+        Ok(Found::Group(Group { identity, tree }))
+    }
+
+    /// The groups with this name, DN or SID: at most two, since two are too many.
+    pub async fn groups_named(&self, name: &str) -> Result<Vec<Entry>, Fault> {
+        let schema = &self.settings.schema;
+        let is_group = Filter::Raw(schema.group_filter.clone());
+        let attributes = self.group_attributes();
+        if name.contains('=')
+            && let Some(dn) = Dn::parse(name)
+        {
+            let found = self.object(dn.as_str(), &is_group, &attributes).await?;
+            return Ok(found.into_iter().collect());
+        }
+        let called = match Sid::parse(name) {
+            Some(sid) => Filter::equal("objectSid", sid.to_bytes()),
+            None => Filter::Or(
+                schema.group_names.iter().map(|attribute| Filter::equal(attribute, name)).collect(),
+            ),
+        };
+        let filter = Filter::And(vec![is_group, called]).to_string();
+        let search = Search::below(&self.settings.group_base, filter, &attributes).at_most(2);
+        self.pool.lookup(&search).await
+    }
+
+    async fn group_by_id(&self, id: &str) -> Result<Option<Entry>, Fault> {
+        self.by_id(id, &self.settings.schema.group_filter, &self.group_attributes()).await
+    }
+
+    pub(super) fn group_attributes(&self) -> Vec<&str> {
+        let schema = &self.settings.schema;
+        let mut attributes: Vec<&str> = schema.group_names.iter().map(|name| &**name).collect();
+        attributes.push(&schema.id);
+        if self.is_active_directory() {
+            attributes.push("objectSid");
+        }
+        attributes.retain(|name| !name.is_empty());
+        attributes
+    }
+
+    /// The group and all nested in it, level by level. `all`: every group there is, where the server
+    /// keeps no memberOf.
+    pub(super) async fn tree(&self, top: &Entry, all: Option<&HashSet<Dn>>) -> Result<Tree, Fault> {
+        let mut tree = Tree::default();
+        let mut level =
+            vec![self.enter(&mut tree, top)?.ok_or_else(|| Fault::answer("a tree without a top"))?];
+        for _ in 0..DEEPEST {
+            if level.is_empty() {
+                return Ok(tree);
+            }
+            let mut below = Vec::new();
+            for entry in self.groups_within(&level, all).await? {
+                below.extend(self.enter(&mut tree, &entry)?);
+            }
+            if tree.dns.len() > LARGEST {
+                return Err(Fault::answer(format!(
+                    "more than {LARGEST} groups are nested in {}",
+                    top.dn
+                )));
+            }
+            level = below;
+        }
+        Err(Fault::answer(format!("groups are nested more than {DEEPEST} deep in {}", top.dn)))
+    }
+
+    /// The DN of a group that was not in the tree.
+    fn enter(&self, tree: &mut Tree, entry: &Entry) -> Result<Option<Dn>, Fault> {
+        let dn = read_dn(entry.dn.as_bytes(), "the DN of a group")?;
+        if let Some(sid) = entry.values("objectSid").first().and_then(|sid| Sid::from_bytes(sid)) {
+            tree.sids.insert(sid);
+        }
+        Ok(tree.dns.insert(dn.clone()).then_some(dn))
+    }
+
+    /// The groups that are direct members of one of these.
+    async fn groups_within(
+        &self,
+        level: &[Dn],
+        all: Option<&HashSet<Dn>>,
+    ) -> Result<Vec<Entry>, Fault> {
+        let schema = &self.settings.schema;
+        let mut found = Vec::new();
+        if let Some(all) = all {
+            for group in level {
+                let members = self.member_dns(group).await?;
+                found.extend(members.intersection(all).map(|dn| Entry::new(dn.to_string())));
+            }
+            return Ok(found);
+        }
+        let attributes = self.group_attributes();
+        for part in level.chunks(DNS_A_FILTER) {
+            let within = part.iter().map(|dn| Filter::equal(&schema.member_of, dn.as_str()));
+            let filter = Filter::And(vec![
+                Filter::Raw(schema.group_filter.clone()),
+                Filter::Or(within.collect()),
+            ]);
+            let search = Search::below(&self.settings.group_base, filter.to_string(), &attributes);
+            found.extend(self.pool.list(&search).await?);
+        }
+        Ok(found)
+    }
+
+    /// The direct members of a group.
+    pub(super) async fn member_dns(&self, group: &Dn) -> Result<HashSet<Dn>, Fault> {
+        let schema = &self.settings.schema;
+        let names: Vec<&str> = schema.members.iter().map(|name| &**name).collect();
+        let Some(entry) = self.object(group.as_str(), &Filter::And(Vec::new()), &names).await?
+        else {
+            return Err(Fault::answer(format!("the group {group} went away")));
+        };
+        let mut members = HashSet::new();
+        for name in names {
+            members.extend(self.dns(&entry, name).await?);
+        }
+        Ok(members)
+    }
+
+    /// The DNs of all groups.
+    pub(super) async fn all_groups(&self) -> Result<HashSet<Dn>, Fault> {
+        let filter = self.settings.schema.group_filter.clone();
+        let search = Search::below(&self.settings.group_base, filter, NO_ATTRIBUTES);
+        let found = self.pool.list(&search).await?;
+        found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! Everybody in the directory, for `gatepost rights --who` and `gatepost directory export`.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use crate::directory::ldap::account::primary_group;
+use crate::directory::ldap::connection::Search;
+use crate::directory::ldap::dn::Dn;
+use crate::directory::ldap::entry::Entry;
+use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::names;
+use crate::directory::ldap::recipient::Recipient;
+use crate::directory::ldap::resolver::{Resolver, read_dn};
+use crate::mail::Timestamp;
+use crate::rights::Holder;
+
+/// A recipient of a listing.
+pub(super) struct ListedRecipient {
+    pub dn: Dn,
+    pub name: String,
+    /// Folded.
+    pub addresses: Vec<Box<[u8]>>,
+    pub recipient: Recipient,
+}
+
+impl Resolver {
+    /// All accounts with their memberships. tokenGroups, which must be asked for one by one, is left
+    /// out: memberships through other domains do not show.
+    pub async fn people(&self, groups: &GroupSet, at: Timestamp) -> Result<Vec<Holder>, Fault> {
+        let settings = &self.settings;
+        let members = self.members_of_trees(groups).await?;
+        let filter = settings.schema.user_filter.clone();
+        let search = Search::below(&settings.base, filter, &self.account_attributes());
+        let mut people = Vec::new();
+        for entry in self.pool.list(&search).await? {
+            let evidence = Evidence {
+                direct: self.listed_groups(&entry, members.as_ref()).await?,
+                sids: primary_group(&entry).into_iter().collect(),
+                is_complete: true,
+            };
+            people.push(self.subject(&entry, groups, &evidence)?.holder(&groups.names, 0, at));
+        }
+        Ok(people)
+    }
+
+    async fn listed_groups(
+        &self,
+        entry: &Entry,
+        members: Option<&HashMap<String, HashSet<Dn>>>,
+    ) -> Result<HashSet<Dn>, Fault> {
+        let Some(members) = members else {
+            return self.dns(entry, &self.settings.schema.member_of).await;
+        };
+        let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
+        let login = self.settings.schema.names.iter().find_map(|name| entry.first_text(name));
+        let keys = [Some(dn.as_str()), login];
+        let found = keys.into_iter().flatten().filter_map(|key| members.get(key));
+        Ok(found.flatten().cloned().collect())
+    }
+
+    /// Members by DN and by login to their groups, where the server keeps no memberOf: every group of
+    /// every tree is read once.
+    async fn members_of_trees(
+        &self,
+        groups: &GroupSet,
+    ) -> Result<Option<HashMap<String, HashSet<Dn>>>, Fault> {
+        let schema = &self.settings.schema;
+        if !schema.member_of.is_empty() {
+            return Ok(None);
+        }
+        let trees = groups.found.iter().filter_map(|found| match found {
+            Found::Group(group) => group.tree.as_ref(),
+            _ => None,
+        });
+        let wanted: HashSet<&Dn> = trees.flat_map(|tree| &tree.dns).collect();
+        let names: Vec<&str> =
+            schema.members.iter().chain(&schema.member_logins).map(|name| &**name).collect();
+        let mut members: HashMap<String, HashSet<Dn>> = HashMap::new();
+        for group in wanted {
+            let any = crate::directory::ldap::filter::Filter::And(Vec::new());
+            let Some(entry) = self.object(group.as_str(), &any, &names).await? else { continue };
+            for name in &schema.members {
+                for dn in self.dns(&entry, name).await? {
+                    members.entry(dn.to_string()).or_default().insert(group.clone());
+                }
+            }
+            for name in &schema.member_logins {
+                for login in self.all_values(&entry, name).await? {
+                    let login = String::from_utf8_lossy(&login).into_owned();
+                    members.entry(login).or_default().insert(group.clone());
+                }
+            }
+        }
+        Ok(Some(members))
+    }
+
+    /// All recipients: whatever has an address.
+    pub async fn recipients(&self) -> Result<Vec<ListedRecipient>, Fault> {
+        let settings = &self.settings;
+        let mut attributes = self.recipient_attributes();
+        attributes.retain(|name| *name != "1.1");
+        attributes.extend(settings.schema.addresses.iter().map(|name| &**name));
+        attributes.extend(settings.schema.group_names.iter().map(|name| &**name));
+        let filter = names::any_recipient_filter(&settings.schema).to_string();
+        let search = Search::below(&settings.base, filter, &attributes);
+        let mut recipients = Vec::new();
+        for entry in self.pool.list(&search).await? {
+            let addresses = names::addresses(&entry, &settings.schema);
+            if addresses.is_empty() {
+                continue;
+            }
+            let name = settings.schema.group_names.iter().find_map(|name| entry.first_text(name));
+            recipients.push(ListedRecipient {
+                dn: read_dn(entry.dn.as_bytes(), "the DN of a recipient")?,
+                name: name.unwrap_or(&entry.dn).into(),
+                addresses,
+                recipient: self.read_recipient(&entry).await?,
+            });
+        }
+        Ok(recipients)
+    }
+}

@@ -1,0 +1,169 @@
+//! Asks the directory what has changed, so that an answer is dropped within seconds of a change and
+//! not at the end of its freshness. An accelerator only: what it misses, freshness finds.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::directory::ldap::connection::Search;
+use crate::directory::ldap::dn::Dn;
+use crate::directory::ldap::entry::Entry;
+use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::filter::Filter;
+use crate::directory::ldap::resolver::{Resolver, read_dn};
+use crate::directory::ldap::server::{Patience, Server};
+use crate::mail::Timestamp;
+
+/// Servers without change numbers stamp each change by their own clock, in whole seconds; one that is
+/// this far behind ours is still followed.
+const SKEW: Duration = Duration::from_secs(600);
+
+/// What has changed since the last time.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub dns: HashSet<Dn>,
+    /// Stable ids.
+    pub ids: HashSet<String>,
+    /// What went before cannot be told: another server answers now, which counts by itself.
+    pub is_gap: bool,
+}
+
+/// How far the changes are known.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// The server and, on AD, the database it counts by.
+    counted_by: String,
+    /// AD: the next change number (uSNChanged).
+    next: u64,
+    /// Elsewhere: the newest modifyTimestamp, and how often each object was seen with it.
+    newest: String,
+    had_newest: HashMap<String, u8>,
+}
+
+impl Watch {
+    /// Asks the server that lookups go to.
+    pub async fn poll(&mut self, resolver: &Resolver, at: Timestamp) -> Result<Changes, Fault> {
+        let Some(server) = resolver.pool.preferred() else {
+            return Err(Fault::answer("no server answers"));
+        };
+        if resolver.is_active_directory() {
+            self.by_number(resolver, &server).await
+        } else {
+            self.by_time(resolver, &server, at).await
+        }
+    }
+
+    /// AD counts every change of an object by a number of the server's own (MS-ADTS 3.1.1.1.9).
+    async fn by_number(
+        &mut self,
+        resolver: &Resolver,
+        server: &Arc<Server>,
+    ) -> Result<Changes, Fault> {
+        let root = Search::object("", &["highestCommittedUSN", "dsServiceName"]);
+        let root = resolver.pool.search_at(server, &root, Patience::Long).await?.pop();
+        let root = root.ok_or_else(|| Fault::answer("no rootDSE"))?;
+        let highest = root.first_text("highestCommittedUSN").and_then(|n| n.parse::<u64>().ok());
+        let highest = highest.ok_or_else(|| Fault::answer("no highestCommittedUSN"))?;
+        let by = format!("{} {}", server.name, root.first_text("dsServiceName").unwrap_or(""));
+        // A number that went back: the database was restored.
+        if by != self.counted_by || highest + 1 < self.next {
+            let is_gap = !self.counted_by.is_empty();
+            (self.counted_by, self.next) = (by, highest + 1);
+            return Ok(Changes { is_gap, ..Changes::default() });
+        }
+        if highest < self.next {
+            return Ok(Changes::default());
+        }
+        let since = Filter::at_least("uSNChanged", self.next.to_string());
+        let changes = changed(resolver, server, since, &[]).await?;
+        self.next = highest + 1;
+        summed(resolver, &changes)
+    }
+
+    async fn by_time(
+        &mut self,
+        resolver: &Resolver,
+        server: &Arc<Server>,
+        at: Timestamp,
+    ) -> Result<Changes, Fault> {
+        let is_gap = !self.counted_by.is_empty() && self.counted_by != server.name;
+        if self.counted_by != server.name {
+            self.counted_by.clone_from(&server.name);
+            self.newest = generalized_time(at, SKEW);
+            self.had_newest.clear();
+        }
+        let since = Filter::at_least("modifyTimestamp", &*self.newest);
+        let found = changed(resolver, server, since, &["modifyTimestamp"]).await?;
+        let mut fresh = Vec::new();
+        let mut newest = self.newest.clone();
+        for entry in &found {
+            let stamp = entry.first_text("modifyTimestamp").unwrap_or("");
+            if stamp > &*newest {
+                newest = stamp.into();
+            }
+            // An object may change twice within a second: the second sight of it counts as well, for
+            // by then that second is over.
+            if stamp > &*self.newest || self.had_newest.get(&entry.dn).is_none_or(|n| *n < 2) {
+                fresh.push(entry.clone());
+            }
+        }
+        if newest != self.newest {
+            self.newest = newest;
+            self.had_newest.clear();
+        }
+        for entry in &found {
+            if entry.first_text("modifyTimestamp") == Some(&*self.newest) {
+                let seen = self.had_newest.entry(entry.dn.clone()).or_default();
+                *seen = seen.saturating_add(1);
+            }
+        }
+        Ok(Changes { is_gap, ..summed(resolver, &fresh)? })
+    }
+}
+
+/// The accounts and groups that have changed.
+async fn changed(
+    resolver: &Resolver,
+    server: &Arc<Server>,
+    since: Filter,
+    more: &[&str],
+) -> Result<Vec<Entry>, Fault> {
+    let schema = &resolver.settings.schema;
+    let kinds = Filter::Or(vec![
+        Filter::Raw(schema.user_filter.clone()),
+        Filter::Raw(schema.group_filter.clone()),
+    ]);
+    let mut attributes: Vec<&str> = vec![&schema.id];
+    attributes.extend(more);
+    attributes.retain(|name| !name.is_empty());
+    let filter = Filter::And(vec![since, kinds]).to_string();
+    let search = Search::below(&resolver.settings.base, filter, &attributes);
+    resolver.pool.search_at(server, &search, Patience::Long).await
+}
+
+fn summed(resolver: &Resolver, entries: &[Entry]) -> Result<Changes, Fault> {
+    let mut changes = Changes::default();
+    for entry in entries {
+        changes.dns.insert(read_dn(entry.dn.as_bytes(), "the DN of a changed object")?);
+        changes.ids.insert(resolver.id(entry)?);
+    }
+    Ok(changes)
+}
+
+/// RFC 4517, 3.3.13, of so long ago.
+fn generalized_time(at: Timestamp, ago: Duration) -> String {
+    let ms = at.unix_ms() - ago.as_millis() as i64;
+    let moment = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    moment.strftime("%Y%m%d%H%M%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_poll_looks_ten_minutes_back() {
+        let at = Timestamp::from_unix_ms(1_790_000_000_123);
+        assert_eq!(generalized_time(at, SKEW), "20260921140320Z");
+    }
+}
