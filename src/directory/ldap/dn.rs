@@ -86,7 +86,7 @@ fn type_and_value(part: &str) -> Option<String> {
 /// BER in hex stays so: what text it stands for, its attribute's syntax knows.
 fn hex_string(ber: &str) -> Option<String> {
     let is_hex = ber.bytes().all(|digit| digit.is_ascii_hexdigit());
-    (is_hex && !ber.is_empty() && ber.len() % 2 == 0)
+    (is_hex && !ber.is_empty() && ber.len().is_multiple_of(2))
         .then(|| format!("#{}", ber.to_ascii_lowercase()))
 }
 

@@ -10,7 +10,11 @@ mod entry;
 mod escape;
 #[allow(dead_code)]
 mod filter;
+#[allow(dead_code)]
+mod names;
 pub mod schema;
 pub mod settings;
 #[allow(dead_code)]
 mod sid;
+#[allow(dead_code)]
+mod state;
