@@ -10,7 +10,6 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
-use crate::directory::ldap::names;
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::sid::Sid;
 use crate::directory::ldap::state::Standing;
@@ -62,9 +61,9 @@ impl Resolver {
         groups: &GroupSet,
     ) -> Result<Outcome<Subject>, Fault> {
         let settings = &self.settings;
-        let filter =
-            names::account_filter(login, &settings.schema, &settings.realms, &settings.netbios);
-        let Some(filter) = filter else { return Ok(Outcome::Absent(Absent::NotFound)) };
+        let Some(filter) = self.names().account(login) else {
+            return Ok(Outcome::Absent(Absent::NotFound));
+        };
         let search = Search::below(&settings.base, filter.to_string(), &self.account_attributes());
         let mut found = self.pool.lookup(&search.at_most(2)).await?;
         match (found.pop(), found.is_empty()) {
@@ -114,9 +113,8 @@ impl Resolver {
         let account = Account {
             key: AccountKey::object(DIRECTORY, &self.id(entry)?),
             name: name.unwrap_or(&entry.dn).into(),
-            logins: names::logins(entry, &settings.schema, &settings.realms, &settings.netbios)
-                .into(),
-            addresses: names::addresses(entry, &settings.schema).into(),
+            logins: self.names().logins(entry).into(),
+            addresses: self.names().addresses(entry).into(),
             // Before any expiry; [`Subject::holder`] knows the moment.
             state: standing.state(Timestamp::from_unix_ms(0)),
             dn: Some(entry.dn.as_str().into()),

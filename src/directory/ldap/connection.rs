@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::directory::ldap::credential::Credential;
-use crate::directory::ldap::discover::Names;
+use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::entry::{Entry, Item};
 use crate::directory::ldap::fault::{Fault, What};
 use crate::directory::ldap::settings::{Bind, ServerAddress, Settings};
@@ -104,14 +104,14 @@ impl Connection {
     /// Resolves, connects, does TLS and binds. Unbounded in time: the caller bounds it.
     pub async fn open(
         address: &ServerAddress,
-        names: &Names,
+        dns: &Dns,
         settings: &Settings,
         credential: &Credential,
         at: Timestamp,
     ) -> Result<Self, Fault> {
         let server = address.to_string();
         let failed = |why: String| Fault::new(&server, What::Connection(why));
-        let addresses = names.addresses(address).await.map_err(failed)?;
+        let addresses = dns.addresses(address).await.map_err(failed)?;
         let stream = connect(addresses, settings.timeout).await.map_err(failed)?;
         let mut options = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
         if address.ldaps || settings.tls.starttls {

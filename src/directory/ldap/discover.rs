@@ -16,12 +16,12 @@ use crate::directory::ldap::settings::{ServerAddress, Servers};
 const MOST: usize = 8;
 
 /// Asks DNS.
-pub(super) struct Names {
+pub(super) struct Dns {
     /// `None`: as the system resolves names (getaddrinfo(3), with /etc/hosts).
     resolver: Option<TokioResolver>,
 }
 
-impl Names {
+impl Dns {
     /// Of a list nothing needs to be discovered.
     pub fn of(servers: &Servers) -> Result<Self, String> {
         let Servers::Discovered { name_servers, .. } = servers else {

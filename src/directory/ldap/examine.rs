@@ -45,7 +45,7 @@ impl Inner {
         let begun = (self.clock)();
         let dial = self.resolver.pool.dial();
         let opening =
-            Connection::open(&server.address, &dial.names, &dial.settings, &dial.credential, begun);
+            Connection::open(&server.address, &dial.dns, &dial.settings, &dial.credential, begun);
         let opened = tokio::time::timeout(PATIENCE, opening).await;
         let took = |clock: fn() -> crate::mail::Timestamp| clock().ms_since(begun);
         let connection = match opened {

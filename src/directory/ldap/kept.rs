@@ -40,7 +40,7 @@ impl KeptAccount {
             name: account.name.clone(),
             logins: account.logins.clone(),
             addresses: account.addresses.iter().map(|address| text(address)).collect(),
-            standing: subject.standing.clone(),
+            standing: subject.standing,
             memberships: subject
                 .memberships
                 .0

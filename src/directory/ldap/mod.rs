@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::directory::cache::{self, Absent, Cache, Clock, Fetch, Known, Limits, Trouble};
 use crate::directory::ldap::account::Subject;
 use crate::directory::ldap::credential::Credential;
-use crate::directory::ldap::discover::Names;
+use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::pool::Pool;
@@ -71,7 +71,7 @@ pub struct LdapDirectory(Arc<Inner>);
 struct Inner {
     settings: Arc<Settings>,
     cache: cache::Settings,
-    names: Arc<Names>,
+    dns: Arc<Dns>,
     resolver: Resolver,
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
@@ -95,10 +95,10 @@ impl LdapDirectory {
         meter: Arc<dyn Meter>,
     ) -> Result<Self, String> {
         let settings = Arc::new(settings);
-        let names = Arc::new(Names::of(&settings.servers)?);
+        let dns = Arc::new(Dns::of(&settings.servers)?);
         let dial = Dial {
             credential: Arc::new(Credential::of(&settings.bind)),
-            names: Arc::clone(&names),
+            dns: Arc::clone(&dns),
             settings: Arc::clone(&settings),
             clock,
             meter: Arc::clone(&meter),
@@ -128,7 +128,7 @@ impl LdapDirectory {
             reading: tokio::sync::Mutex::new(()),
             settings,
             cache,
-            names,
+            dns,
             resolver,
             clock,
             meter,
@@ -317,7 +317,7 @@ impl Inner {
         if matches!(self.settings.servers, Servers::Listed(_)) {
             return;
         }
-        match self.names.servers(&self.settings.servers, self.settings.schema.kind).await {
+        match self.dns.servers(&self.settings.servers, self.settings.schema.kind).await {
             Ok(servers) => self.resolver.pool.set_servers(servers),
             Err(fault) => tracing::warn!(%fault, "no directory server found by DNS"),
         }

@@ -1,7 +1,7 @@
 //! How an account came to be in a group: a walk upwards from the account, inside the tree of the
 //! group. Slow; for people who ask.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::directory::ldap::account::primary_group;
 use crate::directory::ldap::connection::Search;
@@ -54,7 +54,8 @@ impl Resolver {
             attributes.push(&self.settings.schema.member_of);
         }
         let mut above = Vec::new();
-        for dn in self.direct_groups(entry).await? {
+        // In a fixed order, so that the same way is told each time.
+        for dn in BTreeSet::from_iter(self.direct_groups(entry).await?) {
             let is_group = Filter::Raw(self.settings.schema.group_filter.clone());
             above.extend(self.object(dn.as_str(), &is_group, &attributes).await?);
         }

@@ -8,8 +8,8 @@ use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
-use crate::directory::ldap::names;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::mail::Timestamp;
@@ -78,7 +78,7 @@ impl Resolver {
             schema.members.iter().chain(&schema.member_logins).map(|name| &**name).collect();
         let mut members: HashMap<String, HashSet<Dn>> = HashMap::new();
         for group in wanted {
-            let any = crate::directory::ldap::filter::Filter::And(Vec::new());
+            let any = Filter::And(Vec::new());
             let Some(entry) = self.object(group.as_str(), &any, &names).await? else { continue };
             for name in &schema.members {
                 for dn in self.dns(&entry, name).await? {
@@ -102,11 +102,16 @@ impl Resolver {
         attributes.retain(|name| *name != "1.1");
         attributes.extend(settings.schema.addresses.iter().map(|name| &**name));
         attributes.extend(settings.schema.group_names.iter().map(|name| &**name));
-        let filter = names::any_recipient_filter(&settings.schema).to_string();
+        let has_address = settings.schema.addresses.iter().cloned().map(Filter::Present);
+        let filter = Filter::And(vec![
+            Filter::Raw(settings.schema.recipient_filter.clone()),
+            Filter::Or(has_address.collect()),
+        ])
+        .to_string();
         let search = Search::below(&settings.base, filter, &attributes);
         let mut recipients = Vec::new();
         for entry in self.pool.list(&search).await? {
-            let addresses = names::addresses(&entry, &settings.schema);
+            let addresses = self.names().addresses(&entry);
             if addresses.is_empty() {
                 continue;
             }

@@ -13,7 +13,6 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::Evidence;
-use crate::directory::ldap::names;
 use crate::directory::ldap::resolver::Resolver;
 use crate::mail::{AccountKey, Address};
 use crate::rights::Restriction;
@@ -64,7 +63,7 @@ impl Recipient {
 impl Resolver {
     /// The recipient with this address.
     pub async fn recipient(&self, address: &Address) -> Result<Outcome<Recipient>, Fault> {
-        let Some(filter) = names::recipient_filter(address, &self.settings.schema) else {
+        let Some(filter) = self.names().recipient(address) else {
             return Ok(Outcome::Absent(Absent::NotFound));
         };
         let attributes = self.recipient_attributes();

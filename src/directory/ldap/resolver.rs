@@ -8,6 +8,7 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::{Entry, Range};
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
+use crate::directory::ldap::names::Names;
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::schema::Kind;
 use crate::directory::ldap::settings::Settings;
@@ -26,6 +27,11 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
+    pub fn names(&self) -> Names<'_> {
+        let Settings { schema, realms, netbios, .. } = &*self.settings;
+        Names { schema, realms, netbios }
+    }
+
     pub fn is_active_directory(&self) -> bool {
         self.settings.schema.kind == Kind::ActiveDirectory
     }

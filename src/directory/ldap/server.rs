@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::directory::ldap::breaker::Breaker;
 use crate::directory::ldap::connection::Connection;
 use crate::directory::ldap::credential::Credential;
-use crate::directory::ldap::discover::Names;
+use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::fault::{Fault, What};
 use crate::directory::ldap::settings::{ServerAddress, Settings};
 use crate::directory::meter::{Meter, Operation};
@@ -52,7 +52,7 @@ pub(super) enum Patience {
 pub(super) struct Dial {
     pub settings: Arc<Settings>,
     pub credential: Arc<Credential>,
-    pub names: Arc<Names>,
+    pub dns: Arc<Dns>,
     pub clock: fn() -> Timestamp,
     pub meter: Arc<dyn Meter>,
 }
@@ -118,7 +118,7 @@ impl Server {
         }
         let _running = dial.meter.request(Operation::Connect);
         let opening =
-            Connection::open(&self.address, &dial.names, &dial.settings, &dial.credential, at);
+            Connection::open(&self.address, &dial.dns, &dial.settings, &dial.credential, at);
         let opened = tokio::time::timeout(DIAL, opening)
             .await
             .unwrap_or_else(|_| Err(Fault::new(&self.name, What::Timeout)));
