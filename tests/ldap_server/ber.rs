@@ -19,7 +19,9 @@ pub fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
         written.push(0x80 | (bytes.len() - skipped) as u8);
         written.extend_from_slice(&bytes[skipped..]);
     }
-    written.extend(contents.iter().copied().flatten());
+    for content in contents {
+        written.extend_from_slice(content);
+    }
     written
 }
 
@@ -40,8 +42,8 @@ pub fn integer(tag: u8, number: i32) -> Vec<u8> {
 
 /// Several elements of octets in one.
 pub fn list(tag: u8, values: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<u8> {
-    let values: Vec<u8> = values.into_iter().flat_map(|value| octets(value.as_ref())).collect();
-    element(tag, &[&values])
+    let values: Vec<Vec<u8>> = values.into_iter().map(|value| octets(value.as_ref())).collect();
+    element(tag, &[&values.concat()])
 }
 
 /// The length in bytes of the element the input begins with; `Ok(None)`: more input is needed.

@@ -152,14 +152,11 @@ fn page_control(cookie: &[u8]) -> Vec<u8> {
 impl Entry {
     /// SearchResultEntry (4.5.2).
     pub fn written(&self) -> Vec<u8> {
-        let attributes: Vec<u8> = self
-            .attributes
-            .iter()
-            .flat_map(|(name, values)| {
-                element(SEQUENCE, &[&octets(name.as_bytes()), &list(SET, values)])
-            })
-            .collect();
-        element(0x64, &[&octets(self.dn.as_bytes()), &element(SEQUENCE, &[&attributes])])
+        let attribute = |(name, values): &(String, Vec<Vec<u8>>)| {
+            element(SEQUENCE, &[&octets(name.as_bytes()), &list(SET, values)])
+        };
+        let attributes: Vec<Vec<u8>> = self.attributes.iter().map(attribute).collect();
+        element(0x64, &[&octets(self.dn.as_bytes()), &element(SEQUENCE, &[&attributes.concat()])])
     }
 }
 
