@@ -1,0 +1,8 @@
+//! A directory by LDAP in trouble, played by a scripted server; and that server by itself.
+
+#[path = "../ldap_server/mod.rs"]
+mod ldap_server;
+
+mod client;
+mod server_answers;
+mod server_deviations;
