@@ -2,15 +2,13 @@
 //! to its user: the driver ends only by abort, results that are no success arrive as Ok, `is_closed`
 //! does not see a frozen server, and message ids of searches are never given back.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ldap3::asn1::{PL, parse_tag};
 use ldap3::controls::{Control, MakeCritical, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::directory::ldap::credential::Credential;
@@ -18,7 +16,7 @@ use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::entry::{Entry, Item};
 use crate::directory::ldap::fault::{Fault, What};
 use crate::directory::ldap::settings::{Bind, ServerAddress, Settings};
-use crate::directory::ldap::tls::client_config;
+use crate::directory::ldap::stream::Stream;
 use crate::mail::Timestamp;
 
 /// AD closes what is idle for 900 s (MaxConnIdleTime), and firewalls forget earlier.
@@ -86,6 +84,9 @@ pub(super) struct Connection {
     ldap: Ldap,
     driver: JoinHandle<()>,
     server: String,
+    certificate: Option<Vec<u8>>,
+    /// Why the guard of the stream ended the connection.
+    ended: Arc<OnceLock<String>>,
     born: Timestamp,
     /// Unix time in ms.
     used: AtomicI64,
@@ -112,15 +113,10 @@ impl Connection {
         let server = address.to_string();
         let failed = |why: String| Fault::new(&server, What::Connection(why));
         let addresses = dns.addresses(address).await.map_err(failed)?;
-        let stream = connect(addresses, settings.timeout).await.map_err(failed)?;
-        let mut options = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
-        if address.ldaps || settings.tls.starttls {
-            let tls = settings.tls.clone();
-            let config = tokio::task::spawn_blocking(move || client_config(&tls)).await;
-            let config = config.map_err(|fault| failed(fault.to_string()))?.map_err(failed)?;
-            options = options.set_config(config).set_starttls(!address.ldaps);
-        }
-        let opened = LdapConnAsync::with_settings(options, &server).await;
+        let stream = Stream::open(address, addresses, &settings.tls, settings.timeout).await;
+        let Stream { inner, certificate, ended } = stream.map_err(failed)?;
+        let options = LdapConnSettings::new().set_std_stream(StdStream::Unix(inner));
+        let opened = LdapConnAsync::with_settings(options, "ldapi:///").await;
         let (connection, ldap) = opened.map_err(|fault| Fault::of(&server, fault))?;
         let driver = tokio::spawn(async move {
             // Every request under way is told by itself.
@@ -130,6 +126,8 @@ impl Connection {
             ldap,
             driver,
             server,
+            certificate,
+            ended,
             born: at,
             used: AtomicI64::new(at.unix_ms()),
             requests: AtomicU64::new(0),
@@ -167,7 +165,7 @@ impl Connection {
             }
         };
         let _ = host;
-        let result = result.map_err(|fault| Fault::of(&self.server, fault))?;
+        let result = result.map_err(|fault| self.told(fault))?;
         match result.rc {
             0 => Ok(()),
             // Refused for who we are, not for how the server is.
@@ -179,8 +177,17 @@ impl Connection {
     }
 
     /// The server's certificate in DER; `None` without TLS.
-    pub async fn peer_certificate(&self) -> Option<Vec<u8>> {
-        self.ldap.clone().get_peer_certificate().await.ok().flatten()
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
+    }
+
+    fn told(&self, fault: LdapError) -> Fault {
+        match (Fault::of(&self.server, fault), self.ended.get()) {
+            (Fault { what: What::Connection(_), .. }, Some(why)) => {
+                Fault::new(&self.server, What::Connection(why.clone()))
+            }
+            (fault, _) => fault,
+        }
     }
 
     /// Whether the next request may go out on it.
@@ -226,7 +233,7 @@ impl Connection {
         entries: &mut Vec<Entry>,
         bytes: &mut usize,
     ) -> Result<Vec<u8>, Fault> {
-        let told = |fault: LdapError| Fault::of(&self.server, fault);
+        let told = |fault| self.told(fault);
         let mut ldap = self.ldap.clone();
         match search.most {
             Some(most) => {
@@ -267,32 +274,6 @@ impl Connection {
             _ => Err(Fault::of_result(&self.server, &result)),
         }
     }
-}
-
-/// The first address that takes a connection.
-async fn connect(found: Vec<SocketAddr>, each: Duration) -> Result<std::net::TcpStream, String> {
-    let mut last = String::from("the name has no address");
-    for to in found {
-        let fault = match tokio::time::timeout(each, TcpStream::connect(to)).await {
-            Ok(Ok(stream)) => match prepared(stream, each) {
-                Ok(stream) => return Ok(stream),
-                Err(fault) => fault.to_string(),
-            },
-            Ok(Err(fault)) => fault.to_string(),
-            Err(_) => "no answer in time".into(),
-        };
-        last = format!("{to}: {fault}");
-    }
-    Err(last)
-}
-
-/// What ldap3 does not set: small requests go out at once, and a peer that is gone is noticed.
-fn prepared(stream: TcpStream, each: Duration) -> std::io::Result<std::net::TcpStream> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
-    socket.set_tcp_user_timeout(Some(each.max(Duration::from_secs(5))))?;
-    stream.into_std()
 }
 
 /// The cookie of the next page (RFC 2696). No control in the answer: the server gave all at once.

@@ -61,8 +61,8 @@ impl Inner {
         };
         let connected = format!("connected and bound in {} ms", took(self.clock));
         found.push(Examined::good(&server.name, connected));
-        if let Some(certificate) = connection.peer_certificate().await {
-            found.push(self.certificate(&server.name, &certificate));
+        if let Some(certificate) = connection.certificate() {
+            found.push(self.certificate(&server.name, certificate));
         } else if !self.settings.tls.starttls && !server.address.ldaps {
             let what = "no TLS: everybody on the way reads along and may forge answers";
             found.push(Examined::warning(&server.name, what));
