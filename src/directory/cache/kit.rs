@@ -43,6 +43,16 @@ pub struct World {
     now: Arc<AtomicI64>,
     says: watch::Sender<Says>,
     fetches: Arc<AtomicUsize>,
+    answers: Arc<Mutex<Vec<Answer>>>,
+}
+
+/// What the directory said, and when it was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub asked: Timestamp,
+    /// Which of the lookups this was, from 1.
+    pub lookup: usize,
+    pub said: Says,
 }
 
 impl World {
@@ -56,8 +66,8 @@ impl World {
         let clock = Arc::clone(&now);
         let clock = Arc::new(move || Timestamp::from_unix_ms(clock.load(Ordering::SeqCst)));
         let cache = Cache::new(Kept::Accounts, &limits, clock, Arc::clone(&tally) as _);
-        let (says, fetches) = (watch::Sender::new(says), Arc::default());
-        Self { cache, tally, now, says, fetches }
+        let (fetches, answers) = Default::default();
+        Self { cache, tally, now, says: watch::Sender::new(says), fetches, answers }
     }
 
     /// From now on, also to lookups that wait in silence.
@@ -78,11 +88,18 @@ impl World {
         self.fetches.load(Ordering::SeqCst)
     }
 
+    /// All that the directory said.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.answers.lock().clone()
+    }
+
     pub fn fetch(&self) -> Fetch<u32> {
-        let (mut says, fetches) = (self.says.subscribe(), Arc::clone(&self.fetches));
+        let (mut says, asked) = (self.says.subscribe(), self.now());
+        let (fetches, answers) = (Arc::clone(&self.fetches), Arc::clone(&self.answers));
         Box::pin(async move {
-            fetches.fetch_add(1, Ordering::SeqCst);
+            let lookup = fetches.fetch_add(1, Ordering::SeqCst) + 1;
             let said = *says.wait_for(|says| *says != Says::Silence).await.expect("it is kept");
+            answers.lock().push(Answer { asked, lookup, said });
             match said {
                 Says::Value(value) => Ok(Outcome::Found(value)),
                 Says::NotFound => Ok(Outcome::Absent(Absent::NotFound)),

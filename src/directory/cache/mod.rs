@@ -10,6 +10,8 @@ mod guard;
 #[cfg(test)]
 mod kit;
 mod memory;
+#[cfg(test)]
+mod properties;
 pub mod snapshot;
 mod upkeep;
 
