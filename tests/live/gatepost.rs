@@ -2,7 +2,8 @@
 
 use crate::certificates::{self, LISTED};
 use crate::door::Door;
-use crate::lab::{Ports, note_pid};
+use crate::folder::note_pid;
+use crate::lab::Ports;
 use crate::postfix::SOCKET;
 use crate::process::{DEADLINE, Process, read, until};
 use rustix::process::Signal;

@@ -5,10 +5,15 @@
 mod certificates;
 mod door;
 mod dovecot;
+#[path = "../common/folder.rs"]
+mod folder;
 mod gatepost;
 mod lab;
 mod policy;
+#[path = "../common/ports.rs"]
+mod ports;
 mod postfix;
+#[path = "../common/process.rs"]
 mod process;
 mod reply;
 mod sink;
