@@ -1,6 +1,6 @@
 //! Where a server of the tests may listen.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,4 +20,17 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
             }
         }
     })
+}
+
+/// A free loopback address, none given twice in this run, for a server whose ports are fixed.
+pub fn free_address(ports: &[u16]) -> Ipv4Addr {
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    let begin = std::process::id() as usize * 20;
+    loop {
+        let number = begin + TRIED.fetch_add(1, Ordering::SeqCst);
+        let address = Ipv4Addr::new(127, 80, (number / 250 % 250) as u8, (number % 250 + 1) as u8);
+        if ports.iter().all(|port| TcpListener::bind((address, *port)).is_ok()) {
+            break address;
+        }
+    }
 }
