@@ -1,14 +1,15 @@
 #!/bin/bash
 # All tests, from a clean clone on Debian with Rust: installs what they need, then formatting, lints,
-# tests (with a private Postfix, Dovecot and Sendmail on loopback, and milter clients) and the systemd
-# units. Needs root.
+# tests (with a private Postfix, Dovecot and Sendmail, and directory servers, on loopback, and milter
+# clients) and the systemd units. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # postfix, dovecot-core, openssl: the live suite. m4, sasl2-bin, libsasl2-modules, util-linux: its
 # Sendmail. miltertest: a milter client; python3-pip: for another. systemd: systemd-analyze, for the
-# units.
-packages=(postfix dovecot-core openssl m4 sasl2-bin libsasl2-modules util-linux miltertest python3-pip systemd)
+# units. samba-ad-dc, samba-ad-provision, slapd, 389-ds-base, ldap-utils: the directory servers.
+packages=(postfix dovecot-core openssl m4 sasl2-bin libsasl2-modules util-linux miltertest python3-pip systemd
+    samba-ad-dc samba-ad-provision slapd 389-ds-base ldap-utils)
 policy=/usr/sbin/policy-rc.d
 sendmail=target/sendmail
 
@@ -73,7 +74,10 @@ install_missing() {
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
     export DEBIAN_FRONTEND=noninteractive
-    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    debconf-set-selections <<'END'
+postfix postfix/main_mailer_type select No configuration
+slapd slapd/no_configuration boolean true
+END
     apt-get update -q
     apt-get install -q -y --no-install-recommends "${missing[@]}"
     restore_policy

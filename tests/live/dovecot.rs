@@ -1,7 +1,7 @@
 //! A private Dovecot that only checks passwords for Postfix (Dovecot 2.3 and 2.4 differ in their
 //! words; the running one says which it is).
 
-use crate::lab::note_pid;
+use crate::folder::note_pid;
 use crate::process::{Process, output, program, until};
 use std::fs;
 use std::path::{Display, Path, PathBuf};

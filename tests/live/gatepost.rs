@@ -2,7 +2,8 @@
 
 use crate::certificates::{self, LISTED};
 use crate::door::Door;
-use crate::lab::{Ports, note_pid};
+use crate::folder::note_pid;
+use crate::lab::Ports;
 use crate::postfix::SOCKET;
 use crate::process::{DEADLINE, Process, read, until};
 use rustix::process::Signal;
@@ -79,14 +80,8 @@ impl Gatepost {
         self.running().signal(signal);
     }
 
-    /// SIGSTOP, and waits until every thread has stopped (proc(5), `stat`).
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-        let threads = PathBuf::from(format!("/proc/{}/task", self.pid()));
-        until("gatepost is frozen", || {
-            let mut threads = fs::read_dir(&threads).ok()?.flatten();
-            threads.all(|thread| read(&thread.path().join("stat")).contains(") T ")).then_some(())
-        });
+        self.running().freeze();
     }
 
     /// What the present run has decided so far.

@@ -4,20 +4,16 @@
 use crate::certificates;
 use crate::door::{Door, Port};
 use crate::dovecot::Dovecot;
+use crate::folder::Folder;
 use crate::gatepost::{Gatepost, configuration};
+use crate::ports::free_ports;
 use crate::postfix::{self, Postfix};
-use crate::process::{DEADLINE, read, until, within};
+use crate::process::{read, until};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;
-use std::fs::{self, Permissions};
-use std::io::Write;
-use std::net::TcpListener;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -184,82 +180,6 @@ impl Ports {
             http,
         }
     }
-}
-
-/// Free loopback ports, none given twice in this run. They lie below what Linux gives to outgoing
-/// connections (ip_local_port_range, from 32768), which could take one before its server does.
-pub fn free_ports<const N: usize>() -> [u16; N] {
-    const RANGE: Range<usize> = 16000..32000;
-    static TRIED: AtomicUsize = AtomicUsize::new(0);
-    // Runs at the same time have different pids and begin apart.
-    let begin = std::process::id() as usize * 200;
-    [(); N].map(|()| {
-        loop {
-            let number = begin + TRIED.fetch_add(1, Ordering::SeqCst);
-            let port = (RANGE.start + number % RANGE.len()) as u16;
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                break port;
-            }
-        }
-    })
-}
-
-/// The throw-away folder with its keeper: a shell that sleeps on a pipe, and if the test program
-/// vanishes (Ctrl-C, SIGKILL) ends the process groups noted in `pids/` and removes the folder.
-pub struct Folder {
-    pub path: PathBuf,
-    keeper: Child,
-}
-
-const KEEPER: &str = r#"
-read done && exit
-for file in pids/*; do kill -s KILL -- -$(head -n 1 "$file"); done
-cd / && rm -rf "$1"
-"#;
-
-impl Folder {
-    pub fn make() -> Folder {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let number = MADE.fetch_add(1, Ordering::SeqCst);
-        let path = PathBuf::from(format!("/tmp/gatepost-live-{}-{number}", std::process::id()));
-        fs::remove_dir_all(&path).ok();
-        make_folder(&path);
-        make_folder(&path.join("pids"));
-        let keeper = Command::new("/bin/sh")
-            .args(["-c", KEEPER, "keeper"])
-            .arg(&path)
-            .current_dir(&path)
-            // Not of our group: Ctrl-C must not reach it.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell starts");
-        Folder { path, keeper }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Some(mut pipe) = self.keeper.stdin.take() {
-            pipe.write_all(b"done\n").ok();
-        }
-        self.keeper.wait().ok();
-        // A daemon that was killed a moment ago may still have made a file in between.
-        within(DEADLINE, || fs::remove_dir_all(&self.path).ok());
-    }
-}
-
-/// A folder that everybody may traverse, as Postfix must.
-pub fn make_folder(path: &Path) {
-    fs::create_dir_all(path).expect("a folder can be made");
-    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("an own folder takes a mode");
-}
-
-/// Tells the folder's keeper which group to end, by its leader.
-pub fn note_pid(folder: &Path, name: &str, pid: u32) {
-    fs::write(folder.join("pids").join(name), format!("{pid}\n")).expect("a pid can be noted");
 }
 
 /// A word that no other mail of this run has.

@@ -5,10 +5,16 @@
 mod certificates;
 mod door;
 mod dovecot;
+#[path = "../common/folder.rs"]
+mod folder;
 mod gatepost;
 mod lab;
 mod policy;
+#[allow(dead_code, reason = "the suite of directories takes more of it")]
+#[path = "../common/ports.rs"]
+mod ports;
 mod postfix;
+#[path = "../common/process.rs"]
 mod process;
 mod reply;
 mod sink;

@@ -3,7 +3,8 @@
 
 use crate::certificates::{self, LISTED, UNLISTED};
 use crate::door::Port;
-use crate::lab::{Ports, make_folder, note_pid};
+use crate::folder::{make_folder, note_pid};
+use crate::lab::Ports;
 use crate::process::{output, program, read};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;

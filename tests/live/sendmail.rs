@@ -21,7 +21,7 @@ mod unfiltered;
 
 use crate::door::Door;
 use crate::dovecot::{LOGINS, password};
-use crate::lab::{make_folder, note_pid};
+use crate::folder::{make_folder, note_pid};
 use crate::process::{Process, output, program, read};
 use crate::smtp::Session;
 use std::fs::{self, Permissions};

@@ -2,7 +2,8 @@
 //! paths and domain replaced by the lab's.
 
 use crate::door::Door;
-use crate::lab::{Lab, Ports, Wiring, make_folder, marker};
+use crate::folder::make_folder;
+use crate::lab::{Lab, Ports, Wiring, marker};
 use crate::process::{program, read};
 use crate::reply::Reply;
 use crate::smtp::Session;

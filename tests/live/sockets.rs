@@ -2,9 +2,11 @@
 //! already stands in the place: a stale socket, a live one, something else.
 
 use crate::door::{Door, at_both_doors};
+use crate::folder::Folder;
 use crate::gatepost::{Gatepost, command};
-use crate::lab::{Folder, Lab, free_ports, marker};
+use crate::lab::{Lab, marker};
 use crate::policy::{ask_inet, ask_unix};
+use crate::ports::free_ports;
 use crate::process::{DEADLINE, Process, output, read};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};

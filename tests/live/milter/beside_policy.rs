@@ -3,7 +3,8 @@
 use crate::door::{Door, Port};
 use crate::dovecot::LOGINS;
 use crate::gatepost::{Decision, NETWORKS, configured};
-use crate::lab::{Lab, Ports, Wiring, free_ports, marker};
+use crate::lab::{Lab, Ports, Wiring, marker};
+use crate::ports::free_ports;
 use crate::postfix::{milters, restriction, service};
 use crate::process::until;
 use crate::smtp::Session;

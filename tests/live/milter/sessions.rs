@@ -2,7 +2,8 @@
 //! event after RSET, and comes behind HELO after EHLO.
 
 use crate::door::{Door, Port};
-use crate::lab::{Lab, Wiring, free_ports, marker};
+use crate::lab::{Lab, Wiring, marker};
+use crate::ports::free_ports;
 use crate::postfix::{SOCKET, milters, restriction, service};
 use crate::smtp::Session;
 

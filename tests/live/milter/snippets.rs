@@ -1,8 +1,9 @@
 //! The milter files of `deploy/postfix` as shipped: Postfix runs on exactly their lines.
 
 use crate::door::Door;
+use crate::folder::make_folder;
 use crate::gatepost::{NETWORKS, configured};
-use crate::lab::{Lab, Wiring, make_folder, marker};
+use crate::lab::{Lab, Wiring, marker};
 use crate::smtp::Session;
 use crate::snippets::{assert_in_force, fill, shipped};
 use rustix::process::Signal;

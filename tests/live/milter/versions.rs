@@ -3,7 +3,8 @@
 
 use crate::certificates::LISTED;
 use crate::door::{Door, Port};
-use crate::lab::{Lab, Wiring, free_ports, marker};
+use crate::lab::{Lab, Wiring, marker};
+use crate::ports::free_ports;
 use crate::postfix::{SOCKET, milters, service};
 use crate::smtp::Session;
 

@@ -3,8 +3,9 @@
 use super::{Ports, Sendmail};
 use crate::certificates::{self, LISTED};
 use crate::door::{Door, Port};
+use crate::folder::Folder;
 use crate::gatepost::{Gatepost, configured};
-use crate::lab::{Folder, free_ports};
+use crate::ports::free_ports;
 use crate::process::{read, until};
 use crate::sink::{Protocol, Sink};
 use crate::smtp::Session;

@@ -2,7 +2,7 @@
 //! signalled and ended by pid; and the one way to wait, a probe with a deadline.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -78,6 +78,16 @@ impl Process {
             .unwrap_or_else(|error| panic!("{} takes no signal: {error}", self.name));
     }
 
+    /// SIGSTOP, and waits until every thread has stopped (proc(5), `stat`).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let threads = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        until(&format!("{} is frozen", self.name), || {
+            let mut threads = fs::read_dir(&threads).ok()?.flatten();
+            threads.all(|thread| read(&thread.path().join("stat")).contains(") T ")).then_some(())
+        });
+    }
+
     pub fn written(&self) -> String {
         read(&self.log)
     }
@@ -149,5 +159,5 @@ pub fn output(command: &mut Command) -> String {
 
 /// The whole file, empty when it is not there (yet).
 pub fn read(file: &Path) -> String {
-    String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
