@@ -2,11 +2,8 @@
 
 use std::fmt::Write;
 
-/// A large organisation's mail relay.
-const PEOPLE: usize = 1000;
 /// One in five logins may only submit: with one refused recipient a message, about 5 % of all requests are refused.
-const SUBMIT_ONLY_EVERY: usize = 5;
-const TEAM: usize = 50;
+pub const SUBMIT_ONLY_EVERY: usize = 5;
 
 pub struct Person {
     pub login: String,
@@ -14,8 +11,17 @@ pub struct Person {
     pub may_relay: bool,
 }
 
-pub fn directory() -> Vec<Person> {
-    (0..PEOPLE)
+/// One that may submit or relay, or one nested in it.
+pub struct Group {
+    pub name: String,
+    /// Logins.
+    pub members: Vec<String>,
+    /// Names of groups.
+    pub groups: Vec<String>,
+}
+
+pub fn people(count: usize) -> Vec<Person> {
+    (0..count)
         .map(|number| Person {
             login: format!("user{number:04}"),
             addresses: [
@@ -27,8 +33,7 @@ pub fn directory() -> Vec<Person> {
         .collect()
 }
 
-/// Everybody is in a team, and all teams may submit; the relay right has a flat group.
-pub fn directory_file(people: &[Person]) -> String {
+pub fn directory_file(people: &[Person], groups: &[Group]) -> String {
     let mut file = String::from("realms = [\"example.org\"]\nnetbios = [\"EXAMPLE\"]\n");
     for Person { login, addresses, .. } in people {
         let _ = write!(
@@ -36,24 +41,11 @@ pub fn directory_file(people: &[Person]) -> String {
             "\n[[account]]\nlogin = {login:?}\naddresses = {addresses:?}\nstate = \"enabled\"\n"
         );
     }
-    let mut teams = Vec::new();
-    for (number, team) in people.chunks(TEAM).enumerate() {
-        let name = format!("Team-{number:02}");
-        group(&mut file, &name, &logins(team.iter()), &[]);
-        teams.push(name);
+    for Group { name, members, groups } in groups {
+        let _ = write!(
+            file,
+            "\n[[group]]\nname = {name:?}\nmembers = {members:?}\ngroups = {groups:?}\n"
+        );
     }
-    group(&mut file, "Staff-All", &[], &teams);
-    group(&mut file, "Mail-Submit", &[], &["Staff-All".to_owned()]);
-    let relay = logins(people.iter().filter(|person| person.may_relay));
-    group(&mut file, "Mail-Relay", &relay, &[]);
     file
-}
-
-fn logins<'a>(people: impl Iterator<Item = &'a Person>) -> Vec<String> {
-    people.map(|person| person.login.clone()).collect()
-}
-
-fn group(file: &mut String, name: &str, members: &[String], groups: &[String]) {
-    let _ =
-        write!(file, "\n[[group]]\nname = {name:?}\nmembers = {members:?}\ngroups = {groups:?}\n");
 }
