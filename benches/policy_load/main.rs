@@ -3,27 +3,30 @@
 
 #![allow(clippy::disallowed_methods)] // a benchmark reads the clock
 
-mod folder;
-mod histogram;
-mod load;
+#[path = "../common/mod.rs"]
+mod common;
+mod groups;
 mod noop;
 mod options;
-mod people;
 mod report;
-mod script;
 mod server;
 
+use std::env;
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use folder::Folder;
-use load::Load;
-use options::Options;
-use people::Person;
+use common::folder::Folder;
+use common::load::Load;
+use common::people::{self, Person};
+use common::process::{Process, cpu_of};
+use common::script::{Instances, Script};
+use options::{Options, ServerKind};
 use report::{Cell, Sample};
-use script::{Instances, Script};
-use server::Server;
+
+/// A large organisation's mail relay.
+const PEOPLE: usize = 1000;
 
 /// Fills caches and the tasks' buffers before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(150);
@@ -45,9 +48,9 @@ fn main() -> ExitCode {
 
 /// Runs every cell once in each round and prints the medians over the rounds.
 fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
-    let people = people::directory();
+    let people = people::people(PEOPLE);
     let mut script = Script::of(&people);
-    let folder = Folder::create()?;
+    let folder = Folder::create(&env::temp_dir(), "policy-load")?;
     println!("{}", report::heading(options, &script));
 
     let mut cells = Cell::plan(options);
@@ -58,9 +61,9 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
             for turn in 0..servers.len() {
                 // Whoever starts changes, so that nobody always runs in the wake of the same neighbour.
                 let index = (round + position + turn) % servers.len();
-                let server = &servers[index];
+                let server = (options.servers[index], &servers[index]);
                 let sample = sample(server, cell, &mut script, &mut instances, options)
-                    .map_err(|error| format!("{}, {}: {error}", server.name(), cell.name()))?;
+                    .map_err(|error| format!("{}, {}: {error}", server.1.name, cell.name()))?;
                 cell.samples[index].push(sample);
             }
         }
@@ -75,15 +78,13 @@ fn start(
     options: &Options,
     folder: &Folder,
     people: &[Person],
-) -> Result<Vec<Server>, Box<dyn Error>> {
+) -> Result<Vec<Process>, Box<dyn Error>> {
     let kinds = options.servers.iter().enumerate();
-    kinds
-        .map(|(index, &kind)| Server::start(kind, &folder.child(&index.to_string())?, people))
-        .collect()
+    kinds.map(|(index, &kind)| kind.start(&folder.child(&index.to_string())?, people)).collect()
 }
 
 fn sample(
-    server: &Server,
+    (kind, server): (ServerKind, &Process),
     cell: &Cell,
     script: &mut Script,
     instances: &mut Instances,
@@ -91,16 +92,20 @@ fn sample(
 ) -> Result<Sample, Box<dyn Error>> {
     let sockets = (0..cell.connections).map(|_| server.connect(cell.socket));
     let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
-    let mut load = Load::new(sockets, script, instances, server.judges())?;
-    load.run(WARM_UP)?;
+    let mut load = Load::new(sockets, script, instances, kind.judges())?;
+    load.run(|_, elapsed| elapsed < WARM_UP)?;
 
     let server_before = server.cpu()?;
-    let load_before = server::own_thread_cpu()?;
-    let tally = load.run(options.length())?;
+    let load_before = own_thread_cpu()?;
+    let tally = load.run(|_, elapsed| elapsed < options.length())?;
     Ok(Sample {
         tally,
         server_cpu: server.cpu()? - server_before,
-        load_cpu: server::own_thread_cpu()? - load_before,
-        resident_bytes: server.resident_bytes()?,
+        load_cpu: own_thread_cpu()? - load_before,
+        resident_mib: server.resident_mib()?,
     })
+}
+
+fn own_thread_cpu() -> std::io::Result<Duration> {
+    cpu_of(Path::new("/proc/thread-self/schedstat"))
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::common::process::SocketKind;
+
 /// Compares gatepost with a no-op responder under the same closed-loop load.
 #[derive(Parser)]
 pub struct Options {
@@ -35,12 +37,6 @@ pub struct Options {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SocketKind {
-    Tcp,
-    Unix,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ServerKind {
     /// Answers DUNNO to everything
     NoOp,
@@ -67,15 +63,6 @@ impl Options {
 
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
-    }
-}
-
-impl SocketKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Unix => "unix",
-        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::load::Tally;
-use crate::options::{Options, SocketKind};
-use crate::script::Script;
+use crate::common::load::Tally;
+use crate::common::median;
+use crate::common::process::SocketKind;
+use crate::common::script::Script;
+use crate::options::Options;
 
 /// One socket family with one number of connections.
 pub struct Cell {
@@ -20,7 +22,7 @@ pub struct Sample {
     pub tally: Tally,
     pub server_cpu: Duration,
     pub load_cpu: Duration,
-    pub resident_bytes: u64,
+    pub resident_mib: f64,
 }
 
 impl Cell {
@@ -58,10 +60,6 @@ impl Sample {
 
     fn load_us(&self) -> f64 {
         self.load_cpu.as_secs_f64() * 1e6 / self.tally.latency.count() as f64
-    }
-
-    fn resident_mib(&self) -> f64 {
-        self.resident_bytes as f64 / (1 << 20) as f64
     }
 }
 
@@ -112,7 +110,7 @@ pub fn table(options: &Options, cells: &[Cell]) -> String {
                 of(|sample| sample.latency_us(0.999)),
                 of(Sample::server_us),
                 of(Sample::load_us),
-                of(Sample::resident_mib),
+                of(|sample| sample.resident_mib),
                 ratio(Sample::requests_a_second),
                 ratio(Sample::server_us),
             );
@@ -123,15 +121,4 @@ pub fn table(options: &Options, cells: &[Cell]) -> String {
          generator in microseconds a request. rss: MiB. x: ratio to the first server, aimed at: req/s >= 0.9, cpu <= 1.3.\n",
     );
     table
-}
-
-/// NaN when there are no figures.
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    match figures.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => figures[count / 2],
-        count => (figures[count / 2 - 1] + figures[count / 2]) / 2.0,
-    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ldap3::asn1::{PL, parse_tag};
 use ldap3::controls::{Control, MakeCritical, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
+use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
 use crate::directory::ldap::credential::Credential;
@@ -92,6 +93,8 @@ pub(super) struct Connection {
     used: AtomicI64,
     requests: AtomicU64,
     is_retired: AtomicBool,
+    /// Held by searches by pages; by one of more than a page, alone.
+    paging: RwLock<()>,
 }
 
 impl Drop for Connection {
@@ -132,6 +135,7 @@ impl Connection {
             used: AtomicI64::new(at.unix_ms()),
             requests: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
+            paging: RwLock::new(()),
         };
         connection.bind(&settings.bind, &address.host, credential, at).await?;
         Ok(connection)
@@ -214,15 +218,36 @@ impl Connection {
     /// gives up: ldap3 does not take the request back.
     pub async fn search(&self, search: &Search, at: Timestamp) -> Result<Vec<Entry>, Fault> {
         self.used.store(at.unix_ms(), Ordering::Relaxed);
+        if search.most.is_some() {
+            return Ok(self.pages(search, 1).await?.0);
+        }
+        // slapd (OpenLDAP 2.5) keeps one cookie a connection: any other search by pages makes it
+        // invalid. Most searches end with their first page; one that does not begins again, alone.
+        let first = {
+            let _shared = self.paging.read().await;
+            self.pages(search, 1).await?
+        };
+        if let (entries, true) = first {
+            return Ok(entries);
+        }
+        let _alone = self.paging.write().await;
+        match self.pages(search, PAGES).await? {
+            (entries, true) => Ok(entries),
+            _ => Err(Fault::new(&self.server, What::TooMuch(format!("more than {PAGES} pages")))),
+        }
+    }
+
+    /// The entries of so many pages from the first one on, and whether those are all.
+    async fn pages(&self, search: &Search, most: usize) -> Result<(Vec<Entry>, bool), Fault> {
         let (mut entries, mut bytes, mut cookie) = (Vec::new(), 0, Vec::new());
-        for _ in 0..PAGES {
+        for _ in 0..most {
             self.requests.fetch_add(1, Ordering::Relaxed);
             cookie = self.page(search, cookie, &mut entries, &mut bytes).await?;
             if cookie.is_empty() {
-                return Ok(entries);
+                return Ok((entries, true));
             }
         }
-        Err(Fault::new(&self.server, What::TooMuch(format!("more than {PAGES} pages"))))
+        Ok((entries, false))
     }
 
     /// One page; the cookie of the next, empty after the last.

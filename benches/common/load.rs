@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use crate::histogram::Histogram;
-use crate::script::{Instance, Instances, Request, Script};
+use crate::common::histogram::Histogram;
+use crate::common::script::{Instance, Instances, Request, Script};
 
 /// A tenth of what Postfix waits (smtpd_policy_service_timeout, 100 s). Blocking reads of a lone connection end as soon.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,14 +78,19 @@ impl<'a> Load<'a> {
         })
     }
 
-    /// Keeps every connection busy for that long, then collects the last answers.
-    pub fn run(&mut self, length: Duration) -> Result<Tally, Box<dyn Error>> {
+    /// Keeps every connection busy as long as `goes_on` with that many requests sent and that much time
+    /// gone, then collects the last answers. Each connection sends one request at least.
+    pub fn run(
+        &mut self,
+        goes_on: impl Fn(u64, Duration) -> bool,
+    ) -> Result<Tally, Box<dyn Error>> {
         let mut latency = Histogram::new();
         let start = Instant::now();
         for index in 0..self.connections.len() {
             self.send(index, Instant::now())?;
         }
         let mut busy = self.connections.len();
+        let mut sent = busy as u64;
         while busy > 0 {
             self.wait()?;
             for turn in 0..self.ready.len() {
@@ -96,8 +101,9 @@ impl<'a> Load<'a> {
                 let now = Instant::now();
                 latency.record(now - self.connections[index].sent);
                 self.advance(index);
-                if now - start < length {
+                if goes_on(sent, now - start) {
                     self.send(index, now)?;
+                    sent += 1;
                 } else {
                     busy -= 1;
                 }

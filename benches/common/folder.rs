@@ -1,13 +1,14 @@
 //! A folder of its own for sockets, configuration and logs, removed at the end.
 
-use std::path::PathBuf;
-use std::{env, fs, io, process};
+use std::path::{Path, PathBuf};
+use std::{fs, io, process};
 
 pub struct Folder(PathBuf);
 
 impl Folder {
-    pub fn create() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("gatepost-policy-load-{}", process::id()));
+    /// Of this process alone, below `parent`.
+    pub fn create(parent: &Path, benchmark: &str) -> io::Result<Self> {
+        let path = parent.join(format!("gatepost-{benchmark}-{}", process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

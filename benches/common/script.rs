@@ -5,17 +5,19 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::people::Person;
+use crate::common::people::Person;
 
 /// `pid.seconds.microseconds.number` in hex, as smtpd builds it, at a fixed width.
 const INSTANCE: &str = "2f4c1.00000000.00000.0";
 
+#[derive(Clone)]
 pub struct Script {
     pub requests: Vec<Request>,
     /// Index of the first request of each transaction.
     pub transactions: Vec<usize>,
 }
 
+#[derive(Clone)]
 pub struct Request {
     bytes: Vec<u8>,
     instance: Range<usize>,
