@@ -4,5 +4,7 @@
 mod ldap_server;
 
 mod client;
+mod results;
 mod server_answers;
 mod server_deviations;
+mod site;
