@@ -4,6 +4,7 @@
 mod ldap_server;
 
 mod client;
+mod groups;
 mod results;
 mod server_answers;
 mod server_deviations;
