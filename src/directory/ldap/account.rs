@@ -174,8 +174,10 @@ impl Resolver {
         let read = self.object(&entry.dn, &Filter::And(Vec::new()), &["tokenGroups"]).await?;
         let read =
             read.ok_or_else(|| Fault::answer(format!("{} went away half read", entry.dn)))?;
-        let read = read.values("tokenGroups").iter().map(|sid| Sid::from_bytes(sid));
-        read.collect::<Option<_>>()
+        let tokens = self.all_values(&read, "tokenGroups").await?;
+        let tokens = tokens.iter().map(|sid| Sid::from_bytes(sid));
+        tokens
+            .collect::<Option<_>>()
             .ok_or_else(|| Fault::answer(format!("tokenGroups of {} cannot be read", entry.dn)))
     }
 
