@@ -4,5 +4,8 @@
 mod ldap_server;
 
 mod client;
+mod groups;
+mod results;
 mod server_answers;
 mod server_deviations;
+mod site;

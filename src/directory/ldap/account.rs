@@ -174,8 +174,10 @@ impl Resolver {
         let read = self.object(&entry.dn, &Filter::And(Vec::new()), &["tokenGroups"]).await?;
         let read =
             read.ok_or_else(|| Fault::answer(format!("{} went away half read", entry.dn)))?;
-        let read = read.values("tokenGroups").iter().map(|sid| Sid::from_bytes(sid));
-        read.collect::<Option<_>>()
+        let tokens = self.all_values(&read, "tokenGroups").await?;
+        let tokens = tokens.iter().map(|sid| Sid::from_bytes(sid));
+        tokens
+            .collect::<Option<_>>()
             .ok_or_else(|| Fault::answer(format!("tokenGroups of {} cannot be read", entry.dn)))
     }
 
@@ -189,7 +191,7 @@ impl Resolver {
         groups: &GroupSet,
     ) -> Result<bool, Fault> {
         let Some(known) = evidence.direct.iter().next() else { return Ok(false) };
-        if !self.is_within(entry, std::iter::once(known)).await? {
+        if self.is_within(entry, std::iter::once(known)).await? != Some(true) {
             return Ok(false);
         }
         let open = groups.found.iter().filter_map(|found| match found {
@@ -198,27 +200,27 @@ impl Resolver {
             }
             _ => None,
         });
-        Ok(!self.is_within(entry, open).await?)
+        Ok(self.is_within(entry, open).await? == Some(false))
     }
 
-    /// Whether AD finds the object in any of these groups, by whatever path.
+    /// Whether AD finds the object in any of these groups, by whatever path. `None`: it cannot say.
     async fn is_within<'a>(
         &self,
         entry: &Entry,
         groups: impl Iterator<Item = &'a Dn>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<bool>, Fault> {
         let member_of = &*self.settings.schema.member_of;
         let any: Vec<Filter> = groups.map(|dn| Filter::in_chain(member_of, dn.as_str())).collect();
         if any.is_empty() {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let filter = Filter::Or(any);
         match self.object(&entry.dn, &filter, NO_ATTRIBUTES).await {
-            Ok(found) => Ok(found.is_some()),
+            Ok(found) => Ok(Some(found.is_some())),
             Err(fault) if fault.is_of_the_server() => Err(fault),
             Err(fault) => {
                 tracing::debug!(%fault, "no answer to the rule in-chain");
-                Ok(false)
+                Ok(None)
             }
         }
     }

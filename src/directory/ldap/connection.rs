@@ -153,6 +153,7 @@ impl Connection {
         let result = match bind {
             Bind::Anonymous => return Ok(()),
             Bind::Simple { dn, .. } => {
+                let _turn = credential.turn(&self.server).await;
                 let password = credential.password(at).await.map_err(refused)?;
                 let result = ldap.simple_bind(dn, &password).await;
                 if matches!(&result, Ok(result) if result.rc == 49) {

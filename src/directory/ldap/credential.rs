@@ -1,10 +1,13 @@
 //! The password of the simple bind. It is read from its file for each bind; one that was refused is
 //! not tried again for a while, or several connections would lock the service account.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::directory::ldap::settings::Bind;
 use crate::mail::Timestamp;
@@ -19,6 +22,8 @@ const LONGEST: usize = 4096;
 pub(super) struct Credential {
     file: Option<PathBuf>,
     refused: Mutex<Option<Refused>>,
+    /// By the server's name.
+    turns: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 struct Refused {
@@ -32,7 +37,14 @@ impl Credential {
             Bind::Simple { password_file, .. } => Some(password_file.clone()),
             _ => None,
         };
-        Self { file, refused: Mutex::new(None) }
+        Self { file, refused: Mutex::default(), turns: Mutex::default() }
+    }
+
+    /// To be held from [`Self::password`] until the server has said what it thinks of it: connections
+    /// that bind at once would all try a wrong one. A silent server keeps up its own alone.
+    pub async fn turn(&self, server: &str) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(self.turns.lock().entry(server.into()).or_default());
+        turn.lock_owned().await
     }
 
     /// The password of now, unless the server refused this very one a short while ago.

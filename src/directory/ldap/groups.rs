@@ -244,10 +244,7 @@ impl Resolver {
         let mut tree = Tree::default();
         let mut level =
             vec![self.enter(&mut tree, top)?.ok_or_else(|| Fault::answer("a tree without a top"))?];
-        for _ in 0..DEEPEST {
-            if level.is_empty() {
-                return Ok(tree);
-            }
+        for _ in 0..=DEEPEST {
             let mut below = Vec::new();
             for entry in self.groups_within(&level, all).await? {
                 below.extend(self.enter(&mut tree, &entry)?);
@@ -257,6 +254,9 @@ impl Resolver {
                     "more than {LARGEST} groups are nested in {}",
                     top.dn
                 )));
+            }
+            if below.is_empty() {
+                return Ok(tree);
             }
             level = below;
         }

@@ -64,12 +64,12 @@ impl Resolver {
             else {
                 return Err(Fault::answer(format!("{} went away half read", entry.dn)));
             };
-            let more = next.values(name);
-            if more.is_empty() {
+            let (more, range) = (next.values(name), next.range(name));
+            if more.is_empty() || range.is_none_or(|range| range.from != from) {
                 return Err(Fault::answer(format!("{name} of {} came half", entry.dn)));
             }
             values.extend_from_slice(more);
-            rest = next.range(name).and_then(Range::next);
+            rest = range.and_then(Range::next);
         }
         Err(Fault::answer(format!("{name} of {} has no end", entry.dn)))
     }
