@@ -55,7 +55,8 @@ pub(super) fn read_ldap(
     read_attributes(reader, &mut table, &mut schema);
     let tls = read_tls(reader, &mut table, is_wanted, folder);
     let bind = read_bind(reader, &mut table, is_wanted, folder, &tls);
-    let servers = read_servers(reader, &mut table, is_wanted, &tls);
+    let is_sealed = bind == Some(Bind::Gssapi);
+    let servers = read_servers(reader, &mut table, is_wanted, &tls, is_sealed);
     table.finish(reader);
     Some(Settings {
         servers: servers?,

@@ -14,6 +14,7 @@ pub(super) fn read_servers(
     table: &mut Table<'_, '_>,
     is_wanted: bool,
     tls: &Tls,
+    is_sealed: bool,
 ) -> Option<Servers> {
     let places = (table.place("servers"), table.place("discover"));
     let listed = if table.is_absent("servers") {
@@ -39,7 +40,8 @@ pub(super) fn read_servers(
     if !is_wanted {
         return None;
     }
-    let is_plain_allowed = tls.starttls || tls.insecure_plaintext;
+    // GSSAPI seals what it sends by itself.
+    let is_plain_allowed = tls.starttls || tls.insecure_plaintext || is_sealed;
     let no_tls = "without TLS: set tls.starttls = true, or use ldaps://; tls.insecure-plaintext = true goes without";
     match (listed.is_empty(), discover) {
         (true, None) => {

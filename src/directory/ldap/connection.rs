@@ -16,8 +16,10 @@ use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::entry::{Entry, Item};
 use crate::directory::ldap::fault::{Fault, What};
+#[cfg(feature = "gssapi")]
+use crate::directory::ldap::kerberos;
 use crate::directory::ldap::settings::{Bind, ServerAddress, Settings};
-use crate::directory::ldap::stream::Stream;
+use crate::directory::ldap::stream::{Stream, connect};
 use crate::mail::Timestamp;
 
 /// AD closes what is idle for 900 s (MaxConnIdleTime), and firewalls forget earlier.
@@ -34,6 +36,9 @@ const ANSWER_BYTES: usize = 64 << 20;
 
 /// Entries of one page (Windows AD gives no more: MaxPageSize).
 const PAGE: i32 = 500;
+
+/// One page; a server that is frozen in the middle of a listing is not waited for to its end.
+const PAGE_WAIT: Duration = Duration::from_secs(10);
 
 /// Pages of one search: 10 million entries; a server that goes on beyond it goes on for ever.
 const PAGES: usize = 20_000;
@@ -86,6 +91,9 @@ pub(super) struct Connection {
     driver: JoinHandle<()>,
     server: String,
     certificate: Option<Vec<u8>>,
+    /// By GSSAPI. ldap3 0.12 may leave an answer unread that came together with another one, until
+    /// more comes; so one request is under way at a time.
+    is_sealed: bool,
     /// Why the guard of the stream ended the connection.
     ended: Arc<OnceLock<String>>,
     born: Timestamp,
@@ -116,11 +124,23 @@ impl Connection {
         let server = address.to_string();
         let failed = |why: String| Fault::new(&server, What::Connection(why));
         let addresses = dns.addresses(address).await.map_err(failed)?;
-        let stream = Stream::open(address, addresses, &settings.tls, settings.timeout).await;
-        let Stream { inner, certificate, ended } = stream.map_err(failed)?;
-        let options = LdapConnSettings::new().set_std_stream(StdStream::Unix(inner));
-        let opened = LdapConnAsync::with_settings(options, "ldapi:///").await;
-        let (connection, ldap) = opened.map_err(|fault| Fault::of(&server, fault))?;
+        let stream = connect(addresses, settings.timeout).await.map_err(failed)?;
+        let (connection, ldap, certificate, ended) = match settings.bind {
+            #[cfg(feature = "gssapi")]
+            Bind::Gssapi => {
+                let opened = kerberos::open(address, stream, &settings.tls).await;
+                let (connection, ldap) = opened.map_err(failed)?;
+                (connection, ldap, None, Arc::default())
+            }
+            _ => {
+                let stream = Stream::open(address, stream, &settings.tls).await;
+                let Stream { inner, certificate, ended } = stream.map_err(failed)?;
+                let options = LdapConnSettings::new().set_std_stream(StdStream::Unix(inner));
+                let opened = LdapConnAsync::with_settings(options, "ldapi:///").await;
+                let (connection, ldap) = opened.map_err(|fault| Fault::of(&server, fault))?;
+                (connection, ldap, certificate, ended)
+            }
+        };
         let driver = tokio::spawn(async move {
             // Every request under way is told by itself.
             let _ = connection.drive().await;
@@ -130,6 +150,7 @@ impl Connection {
             driver,
             server,
             certificate,
+            is_sealed: settings.bind == Bind::Gssapi,
             ended,
             born: at,
             used: AtomicI64::new(at.unix_ms()),
@@ -163,13 +184,12 @@ impl Connection {
             }
             Bind::External => ldap.sasl_external_bind().await,
             #[cfg(feature = "gssapi")]
-            Bind::Gssapi => ldap.sasl_gssapi_bind(host).await,
+            Bind::Gssapi => kerberos::bind(ldap, host).await,
             #[cfg(not(feature = "gssapi"))]
             Bind::Gssapi => {
-                return Err(refused(format!("this gatepost has no GSSAPI for {host}")));
+                return Err(refused(format!("gatepost was built without GSSAPI for {host}")));
             }
         };
-        let _ = host;
         let result = result.map_err(|fault| self.told(fault))?;
         match result.rc {
             0 => Ok(()),
@@ -219,6 +239,10 @@ impl Connection {
     /// gives up: ldap3 does not take the request back.
     pub async fn search(&self, search: &Search, at: Timestamp) -> Result<Vec<Entry>, Fault> {
         self.used.store(at.unix_ms(), Ordering::Relaxed);
+        if self.is_sealed {
+            let _alone = self.paging.write().await;
+            return Ok(self.pages(search, PAGES).await?.0);
+        }
         if search.most.is_some() {
             return Ok(self.pages(search, 1).await?.0);
         }
@@ -243,7 +267,10 @@ impl Connection {
         let (mut entries, mut bytes, mut cookie) = (Vec::new(), 0, Vec::new());
         for _ in 0..most {
             self.requests.fetch_add(1, Ordering::Relaxed);
-            cookie = self.page(search, cookie, &mut entries, &mut bytes).await?;
+            let page = self.page(search, cookie, &mut entries, &mut bytes);
+            cookie = tokio::time::timeout(PAGE_WAIT, page)
+                .await
+                .unwrap_or_else(|_| Err(Fault::new(&self.server, What::Timeout)))?;
             if cookie.is_empty() {
                 return Ok((entries, true));
             }

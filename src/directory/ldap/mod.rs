@@ -3,8 +3,6 @@
 //! `connection`, `server` and `pool` ask; `resolver` and what builds on it turn a login, an address or
 //! the name of a group into searches; the cache remembers; `tend` looks after all of it.
 
-#![allow(dead_code)]
-
 mod account;
 mod breaker;
 mod connection;
@@ -20,6 +18,8 @@ mod filter;
 mod frame;
 mod groups;
 mod kept;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod names;
 mod path;
 mod people;
@@ -37,6 +37,7 @@ mod tls;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -83,6 +84,8 @@ struct Inner {
     wanted: ArcSwap<Groups>,
     /// Whoever reads the groups holds it.
     reading: tokio::sync::Mutex<()>,
+    /// The last snapshot could not be written, and that was told.
+    is_snapshot_lost: AtomicBool,
     clock: fn() -> Timestamp,
     meter: Arc<dyn Meter>,
 }
@@ -132,6 +135,7 @@ impl LdapDirectory {
             cache,
             dns,
             resolver,
+            is_snapshot_lost: AtomicBool::new(false),
             clock,
             meter,
         };
@@ -222,7 +226,11 @@ impl Directory for LdapDirectory {
 impl Inner {
     /// Asks for a login, once the groups of the rules are read.
     async fn ask_account(self: &Arc<Self>, login: &Login, groups: &Groups) -> Lookup {
-        if !self.groups.load().is_of(groups) {
+        if self.resolver.pool.servers().is_empty() {
+            self.find_servers().await;
+        }
+        // Where no server answers, nobody waits for one more to say so.
+        if !self.groups.load().is_of(groups) && self.resolver.pool.preferred().is_some() {
             let reading = tokio::time::timeout(WAIT, self.take_up(groups)).await;
             if let Ok(Err(fault)) = reading {
                 tracing::debug!(%fault, "the groups of the configuration cannot be read");

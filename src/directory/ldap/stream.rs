@@ -33,15 +33,12 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Connects to the first address that takes a connection, `each` of them for so long. What
-    /// guards it ends with the stream.
+    /// Begins TLS where the settings say so. What guards the stream ends with it.
     pub async fn open(
         server: &ServerAddress,
-        addresses: Vec<SocketAddr>,
+        mut stream: TcpStream,
         tls: &Tls,
-        each: Duration,
     ) -> Result<Self, String> {
-        let mut stream = connect(addresses, each).await?;
         if !server.ldaps && !tls.starttls {
             return Self::guarded(stream, None);
         }
@@ -79,7 +76,8 @@ impl Stream {
     }
 }
 
-async fn connect(found: Vec<SocketAddr>, each: Duration) -> Result<TcpStream, String> {
+/// Connects to the first address that takes a connection, `each` of them for so long.
+pub(super) async fn connect(found: Vec<SocketAddr>, each: Duration) -> Result<TcpStream, String> {
     let mut last = String::from("the name has no address");
     for to in found {
         let fault = match tokio::time::timeout(each, TcpStream::connect(to)).await {

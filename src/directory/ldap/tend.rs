@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::ldap::Inner;
+use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::groups::Found;
 use crate::directory::ldap::watch::{Changes, Watch};
 use crate::directory::meter::Kept;
@@ -62,35 +63,37 @@ impl Inner {
         let mut failed_at = None;
         loop {
             tick.tick().await;
+            self.count_entries();
             let (wanted, set) = (self.wanted.load_full(), self.groups.load_full());
             let at = (self.clock)();
             let age = Duration::from_millis(at.ms_since(set.read_at));
             let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && age >= self.cache.fresh / 2);
             let is_paused = failed_at
                 .is_some_and(|failed| at.ms_since(failed) < GROUPS_PAUSE.as_millis() as u64);
-            if is_due && !is_paused {
-                failed_at = (!self.read_groups_now().await).then_some(at);
+            if !is_due || is_paused {
+                continue;
+            }
+            match self.read_groups_now().await {
+                Ok(()) => failed_at = None,
+                Err(fault) => {
+                    if failed_at.replace(at).is_none() {
+                        tracing::warn!(%fault, "the groups of the configuration cannot be read; what is known of them stays");
+                    }
+                }
             }
         }
     }
 
     /// Reads the groups; answers that rest on others are no longer fresh.
-    async fn read_groups_now(&self) -> bool {
+    async fn read_groups_now(&self) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
         let before = self.groups.load_full();
         let wanted = self.wanted.load_full();
-        match self.read_groups(&wanted).await {
-            Ok(()) => {
-                if self.groups.load().found != before.found {
-                    self.accounts.expire_all();
-                }
-                true
-            }
-            Err(fault) => {
-                tracing::warn!(%fault, "the groups of the configuration cannot be read; what is known of them stays");
-                false
-            }
+        self.read_groups(&wanted).await?;
+        if self.groups.load().found != before.found {
+            self.accounts.expire_all();
         }
+        Ok(())
     }
 
     async fn follow(&self) {
@@ -121,8 +124,13 @@ impl Inner {
             // Any change may be the one that brings it.
             Found::Absent | Found::Vanished(_) | Found::Ambiguous => !changes.dns.is_empty(),
         });
-        if touches_groups {
-            self.read_groups_now().await;
+        if touches_groups && let Err(fault) = self.read_groups_now().await {
+            tracing::warn!(%fault, "a group has changed and cannot be read; what is known of it stays");
+        }
+        if changes.is_gap || !changes.dns.is_empty() {
+            // It may be the login that was not known, or no longer ambiguous.
+            self.accounts.forget_absent();
+            self.recipients.forget_absent();
         }
         if touches_groups || changes.is_gap {
             self.accounts.expire_all();
@@ -136,10 +144,6 @@ impl Inner {
         }
     }
 
-    pub(super) fn take_up_snapshot(&self) {}
-
-    async fn write_snapshot(self: &Arc<Self>) {}
-
     async fn keep(self: &Arc<Self>) {
         let mut tick = ticks(SNAPSHOT);
         // The first tick is now, when there is nothing new to write.
@@ -151,7 +155,7 @@ impl Inner {
     }
 
     /// How much is kept, for those who count.
-    pub(super) fn count_entries(&self) {
+    fn count_entries(&self) {
         self.meter.entries(Kept::Accounts, self.accounts.len());
         self.meter.entries(Kept::Recipients, self.recipients.len());
         let negatives = self.accounts.absent_len() + self.recipients.absent_len();
