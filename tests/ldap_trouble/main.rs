@@ -3,8 +3,11 @@
 #[path = "../ldap_server/mod.rs"]
 mod ldap_server;
 
+mod answers;
+mod bind;
 mod client;
 mod groups;
+mod logins;
 mod results;
 mod server_answers;
 mod server_deviations;
