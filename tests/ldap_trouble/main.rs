@@ -6,6 +6,7 @@ mod ldap_server;
 mod answers;
 mod bind;
 mod client;
+mod failover;
 mod groups;
 mod logins;
 mod results;

@@ -222,17 +222,33 @@ impl Directory for LdapDirectory {
 impl Inner {
     /// Asks for a login, once the groups of the rules are read.
     async fn ask_account(self: &Arc<Self>, login: &Login, groups: &Groups) -> Lookup {
-        if !self.groups.load().is_of(groups) {
-            let reading = tokio::time::timeout(WAIT, self.take_up(groups)).await;
-            if let Ok(Err(fault)) = reading {
+        let asked = async {
+            if !self.groups.load().is_of(groups)
+                && let Err(fault) = self.take_up(groups).await
+            {
                 tracing::debug!(%fault, "the groups of the configuration cannot be read");
             }
-        }
+            self.known_account(login, groups, WAIT).await
+        };
+        let known = match tokio::time::timeout(WAIT, asked).await {
+            Ok(known) => known,
+            // The lookup goes on, and what was known before is served.
+            Err(_) => self.known_account(login, groups, Duration::ZERO).await,
+        };
+        self.told(known, groups)
+    }
+
+    async fn known_account(
+        self: &Arc<Self>,
+        login: &Login,
+        groups: &Groups,
+        wait: Duration,
+    ) -> Known<Subject> {
         let set = self.groups.load_full();
         let usable =
             |subject: &Subject| set.is_of(groups) && Arc::ptr_eq(&subject.names, &set.names);
         let fetch = || self.fetch_account(login);
-        self.told(self.accounts.ask(login.folded(), WAIT, usable, fetch).await, groups)
+        self.accounts.ask(login.folded(), wait, usable, fetch).await
     }
 
     fn told(&self, known: Known<Subject>, groups: &Groups) -> Lookup {
