@@ -59,6 +59,8 @@ struct Shared {
     frozen: watch::Sender<bool>,
     /// How many requests have been seen.
     seen: watch::Sender<usize>,
+    /// How many connections there are.
+    open: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -94,6 +96,7 @@ impl Server {
             security: Mutex::default(),
             frozen: watch::Sender::new(false),
             seen: watch::Sender::new(0),
+            open: watch::Sender::new(0),
         });
         let (commands, to_do) = mpsc::unbounded_channel();
         let farewell = broadcast::Sender::new(4);
@@ -169,6 +172,13 @@ impl Server {
             let seen: Vec<String> = self.seen().iter().map(ToString::to_string).collect();
             panic!("fewer than {count} of {when:?}:\n{}", seen.join("\n"));
         }
+    }
+
+    /// Waits until no connection is left.
+    pub async fn is_alone(&self) {
+        let mut open = self.shared.open.subscribe();
+        let alone = tokio::time::timeout(DEADLINE, open.wait_for(|open| *open == 0)).await;
+        alone.expect("no connection within the deadline").expect("the server's own end");
     }
 
     /// New connections are refused, from now on; those there are stay.
@@ -282,6 +292,7 @@ async fn run(
             }
             Some(_) = connections.join_next() => {}
         }
+        shared.open.send_replace(connections.len());
     }
 }
 

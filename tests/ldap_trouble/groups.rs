@@ -8,7 +8,7 @@ use gatepost::rights::Lookup;
 
 use crate::ldap_server::people::{BASE, people, sid_bytes};
 use crate::ldap_server::{Deviation, InChain, Server, When};
-use crate::site::{Site, until};
+use crate::site::{FRESH, Site, until};
 
 /// A read of an account's tokenGroups.
 fn tokens() -> When {
@@ -262,6 +262,38 @@ async fn groups_that_cannot_be_read_at_all_leave_every_membership_unknown() {
         server.behave();
         assert_eq!(site.memberships("alice").await, "ynn", "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_to_its_end_again_stays_as_it_is_known() {
+    let server = Server::start(people());
+    let mut site = Site::new(&[&server]);
+    site.tend();
+    assert_eq!(site.memberships("carol").await, "nyy");
+    let within = When::search().paged().filter("No-Mail");
+    for code in [3, 4, 11, 53] {
+        server.behave();
+        server.on(within.clone(), Deviation::partial(0, code));
+        server.forget();
+        site.pass(FRESH / 2);
+        server.reaches(&within, 1).await;
+        site.pass(FRESH);
+        assert_eq!(site.memberships("carol").await, "nyy", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_could_not_be_read_to_its_end_is_read_again_soon() {
+    let server = Server::start(people());
+    let within = When::search().paged().filter("No-Mail");
+    server.on(within.clone(), Deviation::partial(0, 4));
+    let mut site = Site::new(&[&server]);
+    site.tend();
+    server.reaches(&within, 1).await;
+    assert_eq!(site.memberships("carol").await, "ny?");
+    server.behave();
+    site.pass(Duration::from_secs(30));
+    until("read", async || (site.memberships("carol").await == "nyy").then_some(())).await;
 }
 
 #[tokio::test]

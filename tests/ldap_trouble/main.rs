@@ -3,8 +3,12 @@
 #[path = "../ldap_server/mod.rs"]
 mod ldap_server;
 
+mod answers;
+mod bind;
 mod client;
+mod failover;
 mod groups;
+mod logins;
 mod results;
 mod server_answers;
 mod server_deviations;

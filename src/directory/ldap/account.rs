@@ -7,7 +7,7 @@ use crate::directory::cache::{Absent, Outcome};
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
-use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::fault::{Fault, shortened};
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
@@ -112,7 +112,7 @@ impl Resolver {
         let name = settings.schema.names.iter().find_map(|name| entry.first_text(name));
         let account = Account {
             key: AccountKey::object(DIRECTORY, &self.id(entry)?),
-            name: name.unwrap_or(&entry.dn).into(),
+            name: shortened(name.unwrap_or(&entry.dn)).into(),
             logins: self.names().logins(entry).into(),
             addresses: self.names().addresses(entry).into(),
             // Before any expiry; [`Subject::holder`] knows the moment.

@@ -35,6 +35,8 @@ pub(super) struct GroupSet {
     pub names: Arc<[Box<str>]>,
     pub found: Box<[Found]>,
     pub read_at: Timestamp,
+    /// Every group was read to its end.
+    pub is_whole: bool,
 }
 
 /// What became of a name.
@@ -59,7 +61,7 @@ pub(super) struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub identity: Identity,
-    /// `None`: it could not be read to its end.
+    /// As it was last read to its end; `None`: it never was.
     pub tree: Option<Arc<Tree>>,
 }
 
@@ -143,30 +145,32 @@ impl Resolver {
             Some(self.all_groups().await?)
         };
         let all = all.as_ref();
-        let found = stream::iter(names.iter().cloned())
+        let read = stream::iter(names.iter().cloned())
             .map(|name| async move { self.named(&name, before.find(&name), all).await })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
+        let is_whole = read.iter().all(|(_, is_whole)| *is_whole);
+        let found = read.into_iter().map(|(found, _)| found).collect();
         let names = if *before.names == *names { Arc::clone(&before.names) } else { names.into() };
-        Ok(GroupSet { names, found: found.into(), read_at: at })
+        Ok(GroupSet { names, found, read_at: at, is_whole })
     }
 
     fn has_member_of(&self) -> bool {
         !self.settings.schema.member_of.is_empty()
     }
 
-    /// What becomes of one name.
+    /// What becomes of one name, and whether it was read to its end.
     async fn named(
         &self,
         name: &str,
         before: Option<&Found>,
         all: Option<&HashSet<Dn>>,
-    ) -> Result<Found, Fault> {
+    ) -> Result<(Found, bool), Fault> {
         let mut entries = self.groups_named(name).await?;
         if entries.len() > 1 {
             tracing::error!(group = ?name, "more than one group has this name: whoever may be a member is not known; name it by its DN");
-            return Ok(Found::Ambiguous);
+            return Ok((Found::Ambiguous, true));
         }
         if let (true, Some(known)) = (entries.is_empty(), before.and_then(Found::identity)) {
             match self.group_by_id(&known.id).await? {
@@ -176,7 +180,7 @@ impl Resolver {
                 }
                 None => {
                     tracing::error!(group = ?name, "a group that the configuration names is gone from the directory: whoever may be a member is not known");
-                    return Ok(Found::Vanished(known.clone()));
+                    return Ok((Found::Vanished(known.clone()), true));
                 }
             }
         }
@@ -184,21 +188,26 @@ impl Resolver {
             if !matches!(before, Some(Found::Absent)) {
                 tracing::warn!(group = ?name, "the configuration names a group that the directory does not have: it has no members");
             }
-            return Ok(Found::Absent);
+            return Ok((Found::Absent, true));
         };
         let identity = Identity {
             id: self.id(&entry)?,
             dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
         };
-        let tree = match self.tree(&entry, all).await {
+        let read = match self.tree(&entry, all).await {
             Ok(tree) => Some(Arc::new(tree)),
             Err(fault) if fault.is_of_the_server() => return Err(fault),
             Err(fault) => {
-                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: whoever may be a member is not known");
+                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and whoever else may be a member is not known");
                 None
             }
         };
-        Ok(Found::Group(Group { identity, tree }))
+        let is_whole = read.is_some();
+        let known = match before {
+            Some(Found::Group(group)) if group.identity.id == identity.id => group.tree.clone(),
+            _ => None,
+        };
+        Ok((Found::Group(Group { identity, tree: read.or(known) }), is_whole))
     }
 
     /// The groups with this name, DN or SID: at most two, since two are too many.

@@ -226,21 +226,38 @@ impl Directory for LdapDirectory {
 impl Inner {
     /// Asks for a login, once the groups of the rules are read.
     async fn ask_account(self: &Arc<Self>, login: &Login, groups: &Groups) -> Lookup {
-        if self.resolver.pool.servers().is_empty() {
-            self.find_servers().await;
-        }
-        // Where no server answers, nobody waits for one more to say so.
-        if !self.groups.load().is_of(groups) && self.resolver.pool.preferred().is_some() {
-            let reading = tokio::time::timeout(WAIT, self.take_up(groups)).await;
-            if let Ok(Err(fault)) = reading {
+        let asked = async {
+            if self.resolver.pool.servers().is_empty() {
+                self.find_servers().await;
+            }
+            // Where no server answers, nobody waits for one more to say so.
+            if !self.groups.load().is_of(groups)
+                && self.resolver.pool.preferred().is_some()
+                && let Err(fault) = self.take_up(groups).await
+            {
                 tracing::debug!(%fault, "the groups of the configuration cannot be read");
             }
-        }
+            self.known_account(login, groups, WAIT).await
+        };
+        let known = match tokio::time::timeout(WAIT, asked).await {
+            Ok(known) => known,
+            // The lookup goes on, and what was known before is served.
+            Err(_) => self.known_account(login, groups, Duration::ZERO).await,
+        };
+        self.told(known, groups)
+    }
+
+    async fn known_account(
+        self: &Arc<Self>,
+        login: &Login,
+        groups: &Groups,
+        wait: Duration,
+    ) -> Known<Subject> {
         let set = self.groups.load_full();
         let usable =
             |subject: &Subject| set.is_of(groups) && Arc::ptr_eq(&subject.names, &set.names);
         let fetch = || self.fetch_account(login);
-        self.told(self.accounts.ask(login.folded(), WAIT, usable, fetch).await, groups)
+        self.accounts.ask(login.folded(), wait, usable, fetch).await
     }
 
     fn told(&self, known: Known<Subject>, groups: &Groups) -> Lookup {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use ldap3::Scope;
 use tokio::sync::Semaphore;
 
-use crate::directory::ldap::connection::Search;
+use crate::directory::ldap::connection::{Connection, Search};
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::{Fault, What};
 use crate::directory::ldap::server::{Dial, Patience, Server};
@@ -154,7 +154,7 @@ impl Pool {
             if search.scope == Scope::Base { Operation::Read } else { Operation::Search };
         let _running = self.dial.meter.request(operation);
         // Should the caller give up half way, the connection is of no more use to others.
-        let mut guard = RetireUnlessDone { connection: &connection, is_done: false };
+        let mut guard = RetireUnlessDone { server, connection: &connection, is_done: false };
         let answer = connection.search(search, (self.dial.clock)()).await;
         guard.is_done = !matches!(&answer, Err(fault) if fault.ends_connection());
         drop(guard);
@@ -176,7 +176,8 @@ impl Pool {
 }
 
 struct RetireUnlessDone<'a> {
-    connection: &'a super::connection::Connection,
+    server: &'a Server,
+    connection: &'a Arc<Connection>,
     is_done: bool,
 }
 
@@ -184,6 +185,7 @@ impl Drop for RetireUnlessDone<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             self.connection.retire();
+            self.server.let_go(self.connection);
         }
     }
 }

@@ -136,6 +136,19 @@ impl Server {
         }
     }
 
+    /// Ends a retired connection once the requests under way on it have ended: a server may send on
+    /// and on for one that was given up.
+    pub fn let_go(&self, connection: &Arc<Connection>) {
+        for slot in self.slots.iter().chain([&self.long]) {
+            // Whoever has it locked is about to put another in its place.
+            if let Ok(mut held) = slot.held.try_lock()
+                && held.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection))
+            {
+                *held = None;
+            }
+        }
+    }
+
     pub fn is_well(&self) -> bool {
         self.breaker.lock().is_well()
     }

@@ -25,6 +25,9 @@ const GROUPS: Duration = Duration::from_secs(1);
 /// After a fault in reading the groups, before they are read again.
 const GROUPS_PAUSE: Duration = Duration::from_secs(5);
 
+/// One that could not be read to its end is tried again; a large one must not keep the server busy.
+const GROUPS_RETRY: Duration = Duration::from_secs(30);
+
 const SNAPSHOT: Duration = Duration::from_secs(60);
 
 impl Inner {
@@ -67,7 +70,9 @@ impl Inner {
             let (wanted, set) = (self.wanted.load_full(), self.groups.load_full());
             let at = (self.clock)();
             let age = Duration::from_millis(at.ms_since(set.read_at));
-            let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && age >= self.cache.fresh / 2);
+            let half = self.cache.fresh / 2;
+            let most = if set.is_whole { half } else { half.min(GROUPS_RETRY) };
+            let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && age >= most);
             let is_paused = failed_at
                 .is_some_and(|failed| at.ms_since(failed) < GROUPS_PAUSE.as_millis() as u64);
             if !is_due || is_paused {
