@@ -6,7 +6,6 @@ mod ldap_server;
 mod answers;
 mod bind;
 mod client;
-mod failover;
 mod groups;
 mod logins;
 mod results;

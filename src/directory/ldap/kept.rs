@@ -104,7 +104,12 @@ impl Inner {
             Some(identity) => Found::Group(Group { identity, tree: None }),
             None => Found::Absent,
         });
-        let set = GroupSet { names, found: found.collect(), read_at: Timestamp::default() };
+        let set = GroupSet {
+            names,
+            found: found.collect(),
+            read_at: Timestamp::default(),
+            is_whole: false,
+        };
         let accounts = kept.accounts.len();
         self.accounts.put_back(kept.accounts.into_iter().map(|remembered| Remembered {
             key: remembered.key,
