@@ -1,5 +1,7 @@
 //! Gather, decide, record: the one engine behind every door.
 
+mod rights;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -86,6 +86,18 @@ fn shown_stories_are_what_explain_prints() {
     assert_shown("docs/command-line.md", &carol());
 }
 
+#[test]
+fn shown_rights_are_what_rights_prints() {
+    let document = document("docs/command-line.md");
+    for question in [&["carol"][..], &["--who", "submit"]] {
+        let offline = ["rights", "--offline", "-c", "config/quickstart.toml"];
+        let told = gatepost(&[&offline[..], question].concat());
+        let told = String::from_utf8(told.stdout).expect("text");
+        assert!(told.lines().count() > 5, "rights were told: {told}");
+        assert_lines(&document, "docs/command-line.md", &told);
+    }
+}
+
 /// An id names a question, so it can be asked again; two ids stand for any.
 #[test]
 fn shown_ids_are_those_of_the_questions_shown() {
@@ -125,8 +137,12 @@ fn carol() -> Vec<&'static str> {
 /// Every line but that with the time stands in the document.
 #[track_caller]
 fn assert_shown(file: &str, question: &[&str]) {
-    let document = document(file);
-    for line in story(question).lines().filter(|line| !line.contains(" at 20")) {
+    assert_lines(&document(file), file, &story(question));
+}
+
+#[track_caller]
+fn assert_lines(document: &str, file: &str, told: &str) {
+    for line in told.lines().filter(|line| !line.contains(" at 20")) {
         assert!(document.lines().any(|shown| shown == line), "not in {file}: {line}");
     }
 }

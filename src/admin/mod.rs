@@ -2,6 +2,8 @@
 
 mod control;
 mod page;
+mod rights;
 
 pub use control::{Asked, Control, ExplainFault, explain, router as control_router};
 pub use page::{Health, router as page_router};
+pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

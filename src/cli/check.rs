@@ -1,35 +1,141 @@
 //! `gatepost check`
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::cli::{Exit, counted, host, say};
-use crate::config;
+use crate::cli::{DEFAULT_FILE, Exit, counted, host, say, shown, small_runtime};
+use crate::config::{self, Config, DirectorySource};
+use crate::daemon::open_directory;
+use crate::directory::meter::NoMeter;
+use crate::directory::{Examined, Verdict};
 
-/// Tells all faults and warnings of a file on stderr; with `print` the effective configuration on
-/// stdout.
-pub(super) fn check(file: &Path, print: bool) -> Exit {
-    match config::load(file, &host()) {
-        Ok(config) => {
-            for warning in &config.warnings {
-                eprintln!("warning: {warning}");
-            }
-            if print {
-                say(&config::print(&config, &file.display().to_string()));
-            } else {
-                let warnings = match config.warnings.len() {
-                    0 => String::new(),
-                    some => format!(", {}", counted(some, "warning")),
-                };
-                say(&format!("{}: no faults{warnings}\n", file.display()));
-            }
-            Exit::Done
-        }
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 no fault; 1 faults in the file or, with --online, in what it names.
+
+Examples:
+  gatepost check
+  gatepost check new.toml --print
+  gatepost check --online"
+)]
+pub(super) struct Arguments {
+    /// Configuration file
+    #[arg(default_value = DEFAULT_FILE)]
+    file: PathBuf,
+    /// Show the effective configuration, with the origin of every value
+    #[arg(long, conflicts_with = "online")]
+    print: bool,
+    /// Then try out what it names: each server of the directory, the groups, the snapshot
+    #[arg(long)]
+    online: bool,
+}
+
+/// Tells all faults and warnings of a file on stderr; with `print` the effective configuration, with
+/// `online` what was tried out, on stdout.
+pub(super) fn check(arguments: &Arguments) -> Exit {
+    let file = arguments.file.display();
+    let config = match config::load(&arguments.file, &host()) {
+        Ok(config) => config,
         Err(faults) => {
             for fault in &faults {
                 eprintln!("{fault}");
             }
-            eprintln!("{}: {}", file.display(), counted(faults.len(), "fault"));
-            Exit::No
+            eprintln!("{file}: {}", counted(faults.len(), "fault"));
+            return Exit::No;
         }
+    };
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if arguments.print {
+        say(&config::print(&config, &file.to_string()));
+        return Exit::Done;
+    }
+    let warnings = match config.warnings.len() {
+        0 => String::new(),
+        some => format!(", {}", counted(some, "warning")),
+    };
+    say(&format!("{file}: no faults{warnings}\n"));
+    if arguments.online { check_online(&config) } else { Exit::Done }
+}
+
+fn check_online(config: &Config) -> Exit {
+    match &config.startup.directory {
+        None => {
+            say("nothing online to try: there is no [directory]\n");
+            return Exit::Done;
+        }
+        Some(DirectorySource::File(path)) => {
+            let path = path.display();
+            say(&format!("nothing online to try: the directory is the file {path}\n"));
+            return Exit::Done;
+        }
+        Some(DirectorySource::Ldap { .. }) => {}
+    }
+    let examined = match examine(config) {
+        Ok(examined) => examined,
+        Err(fault) => vec![Examined::fault("directory", fault)],
+    };
+    say(&written(&examined));
+    match examined.iter().any(|examined| examined.verdict == Verdict::Fault) {
+        true => Exit::No,
+        false => Exit::Done,
+    }
+}
+
+fn examine(config: &Config) -> Result<Vec<Examined>, String> {
+    let runtime = small_runtime().map_err(|fault| fault.to_string())?;
+    runtime.block_on(async {
+        let directory = open_directory(&config.startup, Arc::new(NoMeter))
+            .map_err(|fault| fault.to_string())?;
+        match directory {
+            Some(directory) => Ok(directory.examine(&config.rules.groups).wait().await),
+            None => Ok(Vec::new()),
+        }
+    })
+}
+
+/// A line for each thing tried, what was found of them one below the other, and how many of each
+/// kind there are.
+fn written(examined: &[Examined]) -> String {
+    let names: Vec<String> = examined.iter().map(|examined| shown(&examined.name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(NAME);
+    let mut text = String::new();
+    for (examined, name) in examined.iter().zip(names) {
+        let verdict = match examined.verdict {
+            Verdict::Good => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Fault => "FAULT",
+        };
+        text += &format!("{name:<width$}  {verdict:<7}  {}\n", shown(&examined.what));
+    }
+    let count = |verdict| examined.iter().filter(|examined| examined.verdict == verdict).count();
+    let (warnings, faults) = (count(Verdict::Warning), count(Verdict::Fault));
+    text + &format!("online: {}, {}\n", counted(faults, "fault"), counted(warnings, "warning"))
+}
+
+/// A longer name, as a DN may be, moves its own line only.
+const NAME: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_stand_below_one_another_and_are_counted() {
+        let examined = [
+            Examined::good("ldaps://dc1.example.org:636", "connected and bound in 12 ms"),
+            Examined::warning("group \"Mail\"", "the directory has no such group"),
+            Examined::fault("accounts", "none\u{1b}[2J"),
+            Examined::good(&format!("group \"{}\"", "x".repeat(40)), "found"),
+        ];
+        let expected = "\
+ldaps://dc1.example.org:636               ok       connected and bound in 12 ms
+group \"Mail\"                              warning  the directory has no such group
+accounts                                  FAULT    none\\u{1b}[2J
+group \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"  ok       found
+online: 1 fault, 1 warning
+";
+        assert_eq!(written(&examined), expected);
     }
 }

@@ -1,24 +1,16 @@
 //! `gatepost explain`: asks the running daemon through its control socket, or evaluates a file.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 
 use crate::admin::{self, Asked};
-use crate::cli::{DEFAULT_FILE, Exit, Output, TIMEOUT, host, say, small_runtime};
-use crate::config::{self, Config, Socket};
-use crate::daemon::{clock, open_directory};
+use crate::cli::source::{Control, Failed, Source};
+use crate::cli::{Exit, Output, say, shown, small_runtime};
+use crate::daemon::clock;
 use crate::decision::{DecisionId, Story};
-use crate::directory::meter::NoMeter;
-use crate::engine::Engine;
 use crate::observe::{OBJECTIONS, PASSES};
-use crate::store::Memory;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -55,23 +47,10 @@ pub(super) struct Arguments {
     /// Part of a listener's socket; else the first that fits the question
     #[arg(long)]
     listener: Option<String>,
-    /// Configuration file; names the control socket, or the rules with --offline
-    #[arg(short, long, default_value = DEFAULT_FILE)]
-    config: PathBuf,
-    /// The daemon's control socket, instead of the configuration's
-    #[arg(long, conflicts_with = "offline")]
-    control: Option<PathBuf>,
-    /// Evaluate the configuration file without a daemon
-    #[arg(long)]
-    offline: bool,
+    #[command(flatten)]
+    source: Source,
     #[arg(short, long, value_enum, default_value = "human")]
     output: Output,
-}
-
-/// Why there is no story.
-struct NoStory {
-    exit: Exit,
-    why: String,
 }
 
 /// Prints the story of each recipient. Exit code 1 when any would be refused, 75 when any deferred
@@ -82,7 +61,7 @@ pub(super) fn explain(arguments: Arguments) -> Exit {
             say(&written(&stories, arguments.output));
             exit_of(&stories)
         }
-        Err(NoStory { exit, why }) => {
+        Err(Failed { exit, why }) => {
             eprintln!("{why}");
             exit
         }
@@ -100,11 +79,11 @@ fn exit_of(stories: &[Story]) -> Exit {
     }
 }
 
-fn stories(arguments: &Arguments) -> Result<Vec<Story>, NoStory> {
-    let runtime = small_runtime().map_err(|fault| unreachable(fault.to_string()))?;
+fn stories(arguments: &Arguments) -> Result<Vec<Story>, Failed> {
+    let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
     if let Some(pasted) = &arguments.id {
         let ids = pasted_ids(pasted)?;
-        let control = control_socket(arguments)?;
+        let control = arguments.source.control()?;
         return runtime.block_on(recall(&control, &ids));
     }
     let asked = Asked {
@@ -117,43 +96,38 @@ fn stories(arguments: &Arguments) -> Result<Vec<Story>, NoStory> {
         stage: arguments.stage.clone(),
         listener: arguments.listener.clone(),
     };
-    if arguments.offline {
-        return runtime.block_on(evaluate(&arguments.config, &asked));
+    if arguments.source.offline {
+        return runtime.block_on(evaluate(&arguments.source, &asked));
     }
-    let body = serde_json::to_vec(&asked).map_err(|fault| unreachable(fault.to_string()))?;
-    let control = control_socket(arguments)?;
-    runtime.block_on(async {
-        let request = Request::post("/explain").header("content-type", "application/json");
-        match within(&control, call(&control, request.header("host", "gatepost"), body)).await? {
-            (StatusCode::OK, body) => read_stories(&body),
-            (_, body) => Err(NoStory { exit: Exit::No, why: text(&body) }),
-        }
-    })
+    let control = arguments.source.control()?;
+    match runtime.block_on(control.post("/explain", &asked))? {
+        (StatusCode::OK, body) => read_stories(&body),
+        (status, body) => Err(Failed::of_answer(status, &body)),
+    }
 }
 
-fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, NoStory> {
+fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, Failed> {
     let mut text = pasted.to_string();
     if pasted == "-" {
         let mut bytes = Vec::new();
         std::io::stdin()
             .read_to_end(&mut bytes)
-            .map_err(|fault| NoStory { exit: Exit::No, why: format!("stdin: {fault}") })?;
+            .map_err(|fault| Failed { exit: Exit::No, why: format!("stdin: {fault}") })?;
         // A bounce may be in any charset; an id is ASCII.
         text = String::from_utf8_lossy(&bytes).into_owned();
     }
     let ids = DecisionId::find_all(&text);
     if ids.is_empty() {
         let why = "no id found: an id is 12 letters and digits, in brackets right after the enhanced status code, such as \"550 5.7.1 [3F9K2M7QW1ZT]\"";
-        return Err(NoStory { exit: Exit::NotFound, why: why.into() });
+        return Err(Failed { exit: Exit::NotFound, why: why.into() });
     }
     Ok(ids)
 }
 
-async fn recall(control: &Path, ids: &[DecisionId]) -> Result<Vec<Story>, NoStory> {
+async fn recall(control: &Control, ids: &[DecisionId]) -> Result<Vec<Story>, Failed> {
     for id in ids {
-        let request = Request::get(format!("/decision/{id}")).header("host", "gatepost");
-        let answer = within(control, call(control, request, Vec::new())).await?;
-        if let (StatusCode::OK, body) = answer {
+        let request = Request::get(format!("/decision/{id}"));
+        if let (StatusCode::OK, body) = control.ask(request, Vec::new()).await? {
             return read_stories(&body);
         }
     }
@@ -163,93 +137,22 @@ async fn recall(control: &Path, ids: &[DecisionId]) -> Result<Vec<Story>, NoStor
         ids.join(" or "),
         ids[0]
     );
-    Err(NoStory { exit: Exit::NotFound, why })
-}
-
-fn control_socket(arguments: &Arguments) -> Result<PathBuf, NoStory> {
-    if let Some(control) = &arguments.control {
-        return Ok(control.clone());
-    }
-    match load(&arguments.config)?.startup.control.socket {
-        Socket::Unix(path) => Ok(path),
-        other => Err(unreachable(format!("the control socket {other} is no path"))),
-    }
-}
-
-fn load(file: &Path) -> Result<Config, NoStory> {
-    config::load(file, &host()).map_err(|faults| {
-        if !file.exists() {
-            return unreachable(format!(
-                "{}: no such file; name the configuration with --config, or the daemon's socket with --control",
-                file.display()
-            ));
-        }
-        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        NoStory { exit: Exit::No, why: lines.join("\n") }
-    })
+    Err(Failed { exit: Exit::NotFound, why })
 }
 
 /// Judges by the file alone.
-async fn evaluate(file: &Path, asked: &Asked) -> Result<Vec<Story>, NoStory> {
-    let config = load(file)?;
-    let directory = open_directory(&config.startup, Arc::new(NoMeter))
-        .map_err(|fault| unreachable(fault.to_string()))?;
-    let store = Arc::new(Memory::new(config.startup.accounts));
-    let engine = Engine::new(directory, store, config.rules);
-    let listeners: Vec<_> = config.startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
+async fn evaluate(source: &Source, asked: &Asked) -> Result<Vec<Story>, Failed> {
+    let (engine, startup) = source.engine()?;
+    let listeners: Vec<_> = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
     admin::explain(&engine, &listeners, asked, clock::now())
         .await
-        .map_err(|fault| NoStory { exit: Exit::No, why: fault.to_string() })
+        .map_err(|fault| Failed { exit: Exit::No, why: fault.to_string() })
 }
 
-/// A daemon that is frozen takes a question and answers nothing.
-async fn within<T>(
-    control: &Path,
-    answer: impl Future<Output = Result<T, NoStory>>,
-) -> Result<T, NoStory> {
-    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
-        Err(unreachable(format!(
-            "{}: no answer within 10 s (--offline evaluates the file without the daemon)",
-            control.display()
-        )))
+fn read_stories(body: &[u8]) -> Result<Vec<Story>, Failed> {
+    serde_json::from_slice(body).map_err(|fault| {
+        Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
     })
-}
-
-async fn call(
-    control: &Path,
-    request: hyper::http::request::Builder,
-    body: Vec<u8>,
-) -> Result<(StatusCode, Bytes), NoStory> {
-    let stream = UnixStream::connect(control).await.map_err(|fault| {
-        unreachable(format!(
-            "{}: {fault}; is the daemon running, and may you open its control socket? (--offline evaluates the file without it)",
-            control.display()
-        ))
-    })?;
-    let failed =
-        |fault: &dyn std::fmt::Display| unreachable(format!("{}: {fault}", control.display()));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|fault| failed(&fault))?;
-    tokio::spawn(connection);
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|fault| failed(&fault))?;
-    let response = sender.send_request(request).await.map_err(|fault| failed(&fault))?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|fault| failed(&fault))?.to_bytes();
-    Ok((status, body))
-}
-
-fn read_stories(body: &[u8]) -> Result<Vec<Story>, NoStory> {
-    serde_json::from_slice(body)
-        .map_err(|fault| unreachable(format!("the daemon's answer cannot be read: {fault}")))
-}
-
-fn unreachable(why: String) -> NoStory {
-    NoStory { exit: Exit::Unreachable, why }
-}
-
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned()
 }
 
 /// Everything that is printed, as one text.
@@ -288,20 +191,4 @@ fn story_text(story: &Story) -> String {
         line(format_args!("  to change  {}", shown(change)));
     }
     text
-}
-
-/// Logins and addresses are others' text: what would steer a terminal, or turn the direction of
-/// writing (Unicode Standard Annex 9), is shown as an escape.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
-                shown.extend(c.escape_unicode());
-            }
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    shown
 }

@@ -1,29 +1,36 @@
-//! The command line: `run`, `check`, `explain`, `ask`; without a word, the quick start.
+//! The command line: `run`, `check`, `explain`, `rights`, `directory export`, `ask`; without a word,
+//! the quick start.
 
 mod ask;
 mod check;
 mod explain;
+mod export;
+mod holders;
+mod rights;
 mod run;
+mod source;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::source::Failed;
+
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy)]
 enum Exit {
     /// Done, permitted, without a fault.
     Done = 0,
-    /// Refused, or the file has faults.
+    /// Refused, or something has faults.
     No = 1,
     /// The daemon cannot be reached or did not start.
     Unreachable = 3,
     /// There is no such thing.
     NotFound = 4,
-    /// Would be deferred.
+    /// Would be deferred, or is not known now.
     Deferred = 75,
 }
 
@@ -43,8 +50,8 @@ const QUICKSTART_FILE: &str = "config/quickstart.toml";
 ///
 /// Without a command: the quick start, with config/quickstart.toml below the current folder.
 ///
-/// Exit codes: 0 done or permitted; 1 refused, or faults in a file; 2 wrong usage; 3 the daemon
-/// cannot be reached or did not start; 4 not found; 75 would be deferred.
+/// Exit codes: 0 done or permitted; 1 refused, or faults were found; 2 wrong usage; 3 the daemon
+/// cannot be reached or did not start; 4 not found; 75 would be deferred, or is not known now.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -61,18 +68,22 @@ enum Command {
         config: PathBuf,
     },
     /// Check a configuration and its directory file; all faults are told
-    Check {
-        /// Configuration file
-        #[arg(default_value = DEFAULT_FILE)]
-        file: PathBuf,
-        /// Show the effective configuration, with the origin of every value
-        #[arg(long)]
-        print: bool,
-    },
+    Check(check::Arguments),
     /// Tell why a mail passes or is refused, step by step
     Explain(explain::Arguments),
+    /// Tell who a login is and what it holds, or who holds a right
+    Rights(rights::Arguments),
+    /// Work with the directory
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Ask a policy listener as Postfix would, and show its answer
     Ask(ask::Arguments),
+}
+
+#[derive(Subcommand)]
+enum DirectoryCommand {
+    /// Write a directory file with everybody, for nodes without the directory, such as an MX in a DMZ
+    Export(export::Arguments),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +98,12 @@ pub fn run() -> ExitCode {
     match arguments.command {
         None => run::quickstart(QUICKSTART_FILE.as_ref()).into(),
         Some(Command::Run { config }) => run::daemon(&config).into(),
-        Some(Command::Check { file, print }) => check::check(&file, print).into(),
+        Some(Command::Check(arguments)) => check::check(&arguments).into(),
         Some(Command::Explain(arguments)) => explain::explain(arguments).into(),
+        Some(Command::Rights(arguments)) => rights::rights(&arguments).into(),
+        Some(Command::Directory(DirectoryCommand::Export(arguments))) => {
+            export::export(&arguments).into()
+        }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
     }
 }
@@ -96,6 +111,31 @@ pub fn run() -> ExitCode {
 /// Writes to stdout; a reader that went away, as head(1) does, is no fault.
 fn say(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Whether stdout is still read: a reader that went away, as head(1) does, is no fault.
+fn is_read(written: io::Result<()>) -> Result<bool, Failed> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(fault) => Err(Failed { exit: Exit::No, why: format!("stdout: {fault}") }),
+    }
+}
+
+/// Logins and addresses are others' text: what would steer a terminal, or turn the direction of
+/// writing (Unicode Standard Annex 9), is shown as an escape.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
+                shown.extend(c.escape_unicode());
+            }
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// `1 fault`, `3 faults`

@@ -3,7 +3,7 @@
 use crate::decision::{
     Because, Case, Check, Facing, OnFailure, OnGrant, Outcome, Reason, Step, Trail,
 };
-use crate::mail::{Login, Stage};
+use crate::mail::Stage;
 use crate::rights::{
     AccountState, DomainClass, Finding, Lookup, Mode, RecipientLookup, Restriction, Right, Source,
     Subject, own_sender, resolve,
@@ -158,18 +158,13 @@ impl<'a> Judging<'a> {
     /// away.
     fn of_grants(&self, right: Right, with_observed: bool) -> Finding {
         let Case { known, rules, .. } = self.case;
-        let of = |login: &Login, lookup: Option<&Lookup>| {
-            resolve(right, Subject { login, lookup }, &rules.grants, with_observed)
-        };
         let login = self.case.login().map_or(Finding::Silent, |login| {
-            let everybody = match rules.authenticated {
-                Some(_) => Finding::Allowed(Source::Authenticated),
-                None => Finding::Silent,
-            };
-            everybody.or(of(login, known.account.as_ref()))
+            let subject = Subject { login, lookup: known.account.as_ref() };
+            rules.of_login(right, subject, with_observed)
         });
         let author = known.author.as_ref().map_or(Finding::Silent, |author| {
-            of(&author.login, Some(&author.account)).denials_only()
+            let subject = Subject { login: &author.login, lookup: Some(&author.account) };
+            resolve(right, subject, &rules.grants, with_observed).denials_only()
         });
         login.or(author)
     }

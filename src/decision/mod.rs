@@ -2,7 +2,10 @@
 
 mod checks;
 mod decide;
+mod entries;
+mod holders;
 mod id;
+mod portrait;
 mod reason;
 mod replies;
 mod rules;
@@ -11,7 +14,11 @@ mod trail;
 mod words;
 
 pub use decide::{Case, Decision, decide, judge};
+pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, RightHolder};
 pub use id::DecisionId;
+pub use portrait::{
+    Found, May, Portrait, ShownAccount, ShownEntry, ShownGroup, ShownRight, ShownSenders, Verdict,
+};
 pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};
 pub use rules::{

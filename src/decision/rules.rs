@@ -6,7 +6,8 @@ use regex::Regex;
 use crate::decision::{Reason, Replies};
 use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
-    Domains, Grant, Groups, Lookup, Mode, RecipientLookup, RelayList, SenderGrant,
+    Domains, Finding, Grant, Groups, Lookup, Mode, RecipientLookup, RelayList, Right, SenderGrant,
+    Source, Subject, resolve,
 };
 
 /// Which way a listener faces.
@@ -69,6 +70,22 @@ pub struct Listener {
     pub on_grant: OnGrant,
     pub charge_at: ChargeAt,
     pub at_end: AtEnd,
+}
+
+impl Listener {
+    /// The listener by which people look at rights: it has no socket, faces submission and enforces.
+    pub fn of_no_socket() -> Self {
+        Self {
+            name: "none".into(),
+            mta: "none".into(),
+            protocol: Protocol::PolicyDelegation,
+            facing: Facing::Submission,
+            mode: Mode::Enforce,
+            on_grant: OnGrant::Dunno,
+            charge_at: ChargeAt::Never,
+            at_end: AtEnd::Refuse,
+        }
+    }
 }
 
 /// `[standing]`: what is done about accounts the directory would not let in.
@@ -232,6 +249,15 @@ impl Rules {
                     && facts.client.address.is_some_and(|address| net.contains(&address))
             }
         })
+    }
+
+    /// What `[relay] authenticated` and the grants say of a right of a login.
+    pub(super) fn of_login(&self, right: Right, subject: Subject, with_observed: bool) -> Finding {
+        let everybody = match self.authenticated {
+            Some(_) => Finding::Allowed(Source::Authenticated),
+            None => Finding::Silent,
+        };
+        everybody.or(resolve(right, subject, &self.grants, with_observed))
     }
 
     pub(super) fn has_observed_grants(&self) -> bool {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::words::account_words;
-use crate::decision::{Case, Decision, Facing, GatewayMatch, Outcome, Reason, Rules};
+use crate::decision::{Case, Decision, Facing, GatewayMatch, Outcome, Reason, Rules, Step};
 use crate::mail::{Login, Protocol, Reply, Stage, Timestamp, visible};
 use crate::rights::{Grant, Mode, Ruling, Who};
 
@@ -54,12 +54,7 @@ impl Story {
     pub fn tell(case: Case, decision: &Decision, paths: &Paths, at: Timestamp) -> Self {
         let teller = Teller { case, paths };
         let mut steps = teller.identity();
-        steps.extend(decision.trail.iter().map(|step| StoryStep {
-            step: step.check.as_str().into(),
-            outcome: outcome_word(step.outcome).into(),
-            found: teller.found(step.because),
-            settled_by: teller.settled_by(step.check, step.because, step.outcome),
-        }));
+        steps.extend(decision.trail.iter().map(|step| teller.step(step)));
         if matches!(case.facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
             let found = format!("nothing is judged at {}", case.facts.stage);
             steps.push(info("stage", found));
@@ -141,6 +136,15 @@ impl Teller<'_> {
             .map_or_else(|| "this client".into(), Login::to_string)
     }
 
+    pub(super) fn step(&self, step: &Step) -> StoryStep {
+        StoryStep {
+            step: step.check.as_str().into(),
+            outcome: outcome_word(step.outcome).into(),
+            found: self.found(step.because),
+            settled_by: self.settled_by(step.check, step.because, step.outcome),
+        }
+    }
+
     fn question(&self) -> Vec<(String, String)> {
         let facts = self.case.facts;
         let envelope = &facts.envelope;
@@ -190,7 +194,7 @@ impl Teller<'_> {
     }
 
     /// Who this is taken for, before anything is judged.
-    fn identity(&self) -> Vec<StoryStep> {
+    pub(super) fn identity(&self) -> Vec<StoryStep> {
         let Case { facts, known, rules, .. } = self.case;
         let mut steps = Vec::new();
         if let (Some(raw), Some(login)) = (&facts.login, &known.rewritten) {

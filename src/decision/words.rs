@@ -1,11 +1,16 @@
 //! Findings and their sources in words.
 
+use crate::decision::entries::Entries;
 use crate::decision::story::Teller;
 use crate::decision::{Because, Check, Outcome};
 use crate::mail::visible;
-use crate::rights::{AccountState, Finding, Lookup, Restriction, Source, Who};
+use crate::rights::{AccountState, Finding, Lookup, Restriction, Source};
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    pub(super) fn entries(&self) -> Entries<'a> {
+        Entries { rules: self.case.rules, paths: self.paths }
+    }
+
     pub(super) fn found(&self, because: Because) -> String {
         let login = self.login();
         match because {
@@ -93,67 +98,15 @@ impl Teller<'_> {
     }
 
     fn right(&self, found: Finding) -> String {
-        let login = self.login();
-        match found {
-            Finding::Silent => format!("nothing gives {login} this right, and silence is no"),
-            Finding::Allowed(source) => format!("allowed: {}", self.source(source)),
-            Finding::Denied(source) => format!("denied: {}", self.source(source)),
-            Finding::MaybeAllowed(source) => {
-                format!(
-                    "the directory cannot say now whether this allows it: {}",
-                    self.source(source)
-                )
-            }
-            Finding::MaybeDenied(source) => {
-                format!(
-                    "the directory cannot say now whether this denies it: {}",
-                    self.source(source)
-                )
-            }
-        }
+        self.entries().right(found, &self.login())
     }
 
-    /// An entry in words.
     fn source(&self, source: Source) -> String {
-        let rules = self.rules();
-        match source {
-            Source::Grant(index) => match &rules.grants[index as usize].who {
-                Who::User(user) => format!("the grant for user {user}"),
-                Who::Group(group) => format!("the grant for group {}", self.group(*group)),
-            },
-            Source::SenderGrant(index) => match &rules.sender.grants[index as usize].who {
-                Who::User(user) => format!("user {user} may send as it"),
-                Who::Group(group) => format!("group {} may send as it", self.group(*group)),
-            },
-            Source::OwnAddress => "an address of the account itself".into(),
-            Source::NullSender => "the null sender, which anybody may use".into(),
-            Source::Network(index) => {
-                format!("the client is in the network {}", rules.relay.networks[index as usize].net)
-            }
-            Source::Host(index) => {
-                format!(
-                    "the client's confirmed name matches {}",
-                    rules.relay.hosts[index as usize].name
-                )
-            }
-            Source::Certificate(_) => "the client's certificate is listed".into(),
-            Source::Authenticated => "every login may submit and relay".into(),
-            Source::EverybodyElse => {
-                "every client may relay except those listed, and this one is not".into()
-            }
-        }
-    }
-
-    fn group(&self, group: usize) -> String {
-        let name = self.rules().groups.name(group);
-        match self.paths.get(&group) {
-            Some(path) if !path.is_empty() => format!("{name} ({})", path.join(" -> ")),
-            _ => name.into(),
-        }
+        self.entries().source(source)
     }
 
     pub(super) fn line(&self, line: usize) -> String {
-        format!("{}:{line}", self.rules().file)
+        self.entries().line(line)
     }
 
     pub(super) fn settled_by(
@@ -177,21 +130,7 @@ impl Teller<'_> {
             }
             _ => return None,
         };
-        Some(match found.source()? {
-            Source::Grant(index) => self.line(rules.grants[index as usize].line),
-            Source::SenderGrant(index) => self.line(rules.sender.grants[index as usize].line),
-            Source::Network(index) => self.line(rules.relay.networks[index as usize].line),
-            Source::Host(index) => self.line(rules.relay.hosts[index as usize].line),
-            Source::Certificate(index) => {
-                self.line(rules.relay.certificates.0[index as usize].line)
-            }
-            Source::Authenticated => self.line(rules.authenticated?),
-            Source::EverybodyElse => {
-                format!("{} [relay] networks-are = \"all-except\"", rules.file)
-            }
-            Source::OwnAddress => "the directory".into(),
-            Source::NullSender => return None,
-        })
+        self.entries().place(found.source()?)
     }
 
     fn recipient_domain(&self) -> String {
@@ -221,7 +160,7 @@ pub(super) fn account_words(lookup: &Lookup) -> String {
     }
 }
 
-const fn state_word(state: AccountState) -> &'static str {
+pub(super) const fn state_word(state: AccountState) -> &'static str {
     match state {
         AccountState::Enabled => "enabled",
         AccountState::Disabled => "disabled",

@@ -11,9 +11,11 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+mod list;
 mod read;
+pub(super) mod write;
 
-use crate::directory::{Answer, Author, Directory};
+use crate::directory::{Answer, Author, Directory, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, LoginForm};
 use crate::rights::{
     Account, Groups, Holder, Lookup, Membership, Memberships, RecipientLookup, Restriction,
@@ -106,6 +108,10 @@ impl Directory for FileDirectory {
         Answer::Now(Ok(people.collect()))
     }
 
+    fn recipients<'a>(&'a self) -> Answer<'a, Result<Vec<ListedRecipient>, String>> {
+        Answer::Now(Ok(self.content.load().recipients()))
+    }
+
     fn refresh(&self, groups: &Groups, again: bool) -> Result<bool, String> {
         let now = stamp(&self.path);
         let mut seen = self.seen.lock();
@@ -133,8 +139,10 @@ struct Content {
     groups: Vec<Group>,
     /// Folded logins and addresses to accounts; more than one makes a login ambiguous.
     logins: Map<Box<str>, SmallVec<[usize; 1]>>,
-    /// Folded addresses of accounts and groups.
-    recipients: Map<Box<[u8]>, Delivery>,
+    /// Folded addresses of accounts and groups, to `deliveries`.
+    recipients: Map<Box<[u8]>, usize>,
+    /// Of the accounts, then of the groups.
+    deliveries: Vec<Delivery>,
     by_key: Map<AccountKey, usize>,
     group_index: Map<Box<str>, usize>,
     realms: HashSet<Box<str>>,
@@ -147,9 +155,9 @@ struct Entry {
     groups: HashSet<usize>,
 }
 
-/// Who may write to a recipient.
-#[derive(Clone, Default)]
+/// The addresses of a recipient, folded, and who may write to it.
 struct Delivery {
+    addresses: Vec<Box<[u8]>>,
     authenticated_only: bool,
     accept_from: Vec<Party>,
     reject_from: Vec<Party>,
@@ -214,9 +222,10 @@ impl Content {
     }
 
     fn recipient(&self, recipient: &Address, author: Author<'_>) -> RecipientLookup {
-        let Some(delivery) = self.recipients.get(&*recipient.folded()) else {
+        let Some(&delivery) = self.recipients.get(&*recipient.folded()) else {
             return RecipientLookup::NotFound;
         };
+        let delivery = &self.deliveries[delivery];
         let has_login = author != Author::Nobody;
         let author = match author {
             Author::Account(key) => self.by_key.get(key).copied(),

@@ -2,6 +2,7 @@
 //! it holds no policy and never fails open: not knowing is an answer of its own.
 
 pub mod cache;
+mod export;
 pub mod file;
 pub mod ldap;
 pub mod meter;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::mail::{AccountKey, Address, Login};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 
+pub use export::{Export, export};
 pub use file::FileDirectory;
 pub use ldap::LdapDirectory;
 
@@ -20,6 +22,16 @@ pub enum Answer<'a, T> {
     /// From memory: nothing is allocated and no timer started for it.
     Now(T),
     Later(BoxFuture<'a, T>),
+}
+
+impl<T> Answer<'_, T> {
+    /// As long as the directory takes.
+    pub async fn wait(self) -> T {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(answer) => answer.await,
+        }
+    }
 }
 
 /// Who writes to a recipient.
@@ -68,10 +80,34 @@ pub trait Directory: Send + Sync {
         Answer::Now(Err("this directory cannot list its people".into()))
     }
 
+    /// Every recipient it knows: accounts with an address, each with all its addresses, and whatever
+    /// else has one. Slow; for people who ask.
+    fn recipients<'a>(&'a self) -> Answer<'a, Result<Vec<ListedRecipient>, String>> {
+        Answer::Now(Ok(Vec::new()))
+    }
+
     /// Tries out whatever it depends on. Slow; for `gatepost check --online`.
     fn examine<'a>(&'a self, _groups: &'a Groups) -> Answer<'a, Vec<Examined>> {
         Answer::Now(Vec::new())
     }
+}
+
+/// A recipient of a listing. What names nobody stays on its lists: an empty list of those who may
+/// write means everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedRecipient {
+    pub name: String,
+    /// Folded ([`Address::folded`]).
+    pub addresses: Vec<Box<str>>,
+    /// Takes mail from logged-in senders only.
+    pub authenticated_only: bool,
+    /// Logins of those who alone may write.
+    pub accept_from: Vec<String>,
+    /// Groups, by the names [`Groups`] may have, whose members alone may write.
+    pub accept_from_groups: Vec<String>,
+    /// Logins of those who may not write, whatever the other lists say.
+    pub reject_from: Vec<String>,
+    pub reject_from_groups: Vec<String>,
 }
 
 /// One thing that was tried out.

@@ -52,6 +52,12 @@ impl Domains {
         self.entries.is_empty()
     }
 
+    /// The names that are let through whoever sends.
+    pub fn relayed(&self) -> impl Iterator<Item = &str> {
+        let relayed = self.entries.iter().filter(|(_, class)| *class == DomainClass::Relay);
+        relayed.map(|(name, _)| &**name)
+    }
+
     /// The class, and the entry that gave it. An address without a domain is local, as the MTA
     /// completes it with its own. A local part that names a route (`user%far@ours`) is external
     /// whatever its domain: the MTA strips its own domain and follows the route.

@@ -29,10 +29,30 @@ pub enum Ruling {
     Deny,
 }
 
+impl Ruling {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Right {
     Submit,
     Relay,
+}
+
+impl Right {
+    pub const ALL: [Right; 2] = [Right::Submit, Right::Relay];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Relay => "relay",
+        }
+    }
 }
 
 /// Whom an entry speaks of.
@@ -55,7 +75,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    const fn ruling(&self, right: Right) -> Option<Ruling> {
+    pub const fn ruling(&self, right: Right) -> Option<Ruling> {
         match right {
             Right::Submit => self.submit,
             Right::Relay => self.relay,
@@ -92,7 +112,8 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn is(&self, who: &Who) -> Membership {
+    /// Whether an entry speaks of it.
+    pub fn is(&self, who: &Who) -> Membership {
         match (who, self.lookup) {
             (Who::User(user), _) if user == self.login => Membership::Yes,
             (Who::User(user), Some(Lookup::Found(holder))) if holder.account.answers_to(user) => {
@@ -111,25 +132,29 @@ impl Subject<'_> {
 pub fn resolve(right: Right, subject: Subject, grants: &[Grant], with_observed: bool) -> Finding {
     let mut settled = Finding::Silent;
     for (index, grant) in grants.iter().enumerate() {
-        let Some(ruling) = grant.ruling(right) else { continue };
         let counts = grant.mode == Mode::Enforce || (with_observed && grant.mode == Mode::Observe);
-        if !counts {
-            continue;
+        if counts {
+            settled = settled.or(said(right, subject, grant, index));
         }
-        // A login that the directory does not know holds no right, whatever it is called.
-        if ruling == Ruling::Allow && subject.lookup == Some(&Lookup::NotFound) {
-            continue;
-        }
-        let source = Source::Grant(index as u32);
-        settled = settled.or(match (subject.is(&grant.who), ruling) {
-            (Membership::No, _) => continue,
-            (Membership::Yes, Ruling::Allow) => Finding::Allowed(source),
-            (Membership::Yes, Ruling::Deny) => Finding::Denied(source),
-            (Membership::Unknown, Ruling::Allow) => Finding::MaybeAllowed(source),
-            (Membership::Unknown, Ruling::Deny) => Finding::MaybeDenied(source),
-        });
     }
     settled
+}
+
+/// What one grant by itself says of a right; `index` is its place among the grants.
+pub fn said(right: Right, subject: Subject, grant: &Grant, index: usize) -> Finding {
+    let Some(ruling) = grant.ruling(right) else { return Finding::Silent };
+    // A login that the directory does not know holds no right, whatever it is called.
+    if ruling == Ruling::Allow && subject.lookup == Some(&Lookup::NotFound) {
+        return Finding::Silent;
+    }
+    let source = Source::Grant(index as u32);
+    match (subject.is(&grant.who), ruling) {
+        (Membership::No, _) => Finding::Silent,
+        (Membership::Yes, Ruling::Allow) => Finding::Allowed(source),
+        (Membership::Yes, Ruling::Deny) => Finding::Denied(source),
+        (Membership::Unknown, Ruling::Allow) => Finding::MaybeAllowed(source),
+        (Membership::Unknown, Ruling::Deny) => Finding::MaybeDenied(source),
+    }
 }
 
 /// Whether the subject may use this envelope sender: its own addresses, the null sender, or a

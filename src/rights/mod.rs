@@ -14,7 +14,9 @@ pub use account::{
 };
 pub use domains::{DomainClass, Domains};
 pub use finding::{Finding, Source};
-pub use grants::{Grant, Mode, Right, Ruling, SenderGrant, Subject, Who, own_sender, resolve};
+pub use grants::{
+    Grant, Mode, Right, Ruling, SenderGrant, Subject, Who, own_sender, resolve, said,
+};
 pub use names::Names;
 pub use relay_list::{
     CertificateEntry, CertificateName, Certificates, HostEntry, NetworkEntry, RelayList,

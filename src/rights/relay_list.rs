@@ -106,6 +106,15 @@ impl RelayList {
         network.or(host).or(certificate)
     }
 
+    /// Whether any client may relay by it.
+    pub fn allows_some(&self) -> bool {
+        let allows = |ruling| ruling == Some(Ruling::Allow);
+        self.all_except
+            || self.networks.iter().any(|entry| allows(entry.ruling))
+            || self.hosts.iter().any(|entry| allows(Some(entry.ruling)))
+            || self.certificates.0.iter().any(|entry| allows(Some(entry.ruling)))
+    }
+
     fn network_of(&self, address: IpAddr) -> Option<usize> {
         match address {
             IpAddr::V4(address) => {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost::config::{Config, parse};
-use gatepost::decision::{Listener, Outcome, Reason};
+use gatepost::decision::{HoldersLine, Listener, Outcome, Portrait, Reason};
 use gatepost::directory::{Directory, FileDirectory};
 use gatepost::engine::{Engine, Judged};
 use gatepost::mail::{
     AccountKey, Address, Certificate, Client, Facts, Login, Protocol, Reply, Stage, Timestamp,
 };
 use gatepost::record::{Change, Record};
+use gatepost::rights::Right;
 use gatepost::store::{Memory, Store};
 use tokio::runtime::{Builder, Runtime};
 
@@ -115,6 +116,18 @@ impl Site {
 
     pub fn preview(&self, facts: Facts) -> Judged {
         self.runtime.block_on(self.engine.preview(&self.listener, facts, at()))
+    }
+
+    /// What `gatepost rights LOGIN` tells.
+    pub fn portray(&self, login: &str) -> Portrait {
+        let login = Login::parse(login.as_bytes()).expect("a login");
+        self.runtime.block_on(self.engine.portray(&login, at())).expect("a login")
+    }
+
+    /// What `gatepost rights --who RIGHT` tells.
+    pub fn holders(&self, right: Right) -> Result<Vec<HoldersLine>, String> {
+        let holders = self.runtime.block_on(self.engine.holders(right, at()))?;
+        Ok(holders.lines().collect())
     }
 
     /// What [`word`] says of the answer.

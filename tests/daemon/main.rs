@@ -13,6 +13,7 @@ mod command_line;
 mod corners;
 mod drain;
 mod explain;
+mod export;
 
 mod limits;
 mod logs;
@@ -22,6 +23,7 @@ mod milter_packets;
 mod milter_told;
 mod pages;
 mod reload;
+mod rights;
 mod sockets;
 mod systemd;
 mod taken_paths;

@@ -9,7 +9,7 @@ use crate::mail::{AccountKey, Address, Login};
 use crate::rights::{Account, AccountState};
 use crate::settings::{Fault, Item, Reader, Table};
 
-const STATES: [(&str, AccountState); 4] = [
+pub(super) const STATES: [(&str, AccountState); 4] = [
     ("enabled", AccountState::Enabled),
     ("disabled", AccountState::Disabled),
     ("expired", AccountState::Expired),
@@ -59,18 +59,18 @@ fn read(reader: &mut Reader, mut root: Table<'_, '_>) -> Content {
     }
     root.finish(reader);
     for (group, (logins, groups)) in members.into_iter().enumerate() {
-        content.groups[group].members = accounts_named(reader, &content, logins);
-        content.groups[group].groups = groups_named(reader, &content, groups);
+        content.groups[group].members = accounts_named(reader, &content, &logins);
+        content.groups[group].groups = groups_named(reader, &content, &groups);
     }
     for recipient in pending {
-        let delivery =
-            resolve_delivery(reader, &content, recipient.delivery, recipient.authenticated_only);
+        let delivery = resolve_delivery(reader, &content, &recipient);
         for (address, item) in recipient.addresses {
-            if content.recipients.insert(address, delivery.clone()).is_some() {
+            if content.recipients.insert(address, content.deliveries.len()).is_some() {
                 let what = format!("the address \"{}\" is given twice", item.value);
                 reader.fault(item.at, &item.key, what);
             }
         }
+        content.deliveries.push(delivery);
     }
     spread_memberships(&mut content);
     content
@@ -142,7 +142,9 @@ fn read_account(
 fn spellings(logins: Vec<Box<str>>, content: &Content) -> Vec<Box<str>> {
     let mut spellings = logins.clone();
     for login in &logins {
-        spellings.extend(content.realms.iter().map(|realm| format!("{login}@{realm}").into()));
+        // A backslash makes a domain of what stands before it, whatever realm follows.
+        let realms = content.realms.iter().filter(|_| !login.contains('\\'));
+        spellings.extend(realms.map(|realm| format!("{login}@{realm}").into()));
         spellings.extend(content.netbios.iter().map(|name| format!("{name}\\{login}").into()));
     }
     spellings
@@ -194,26 +196,23 @@ fn read_recipient(reader: &mut Reader, table: &mut Table<'_, '_>) -> Pending {
     }
 }
 
-fn resolve_delivery(
-    reader: &mut Reader,
-    content: &Content,
-    [accept, accept_groups, reject, reject_groups]: [Vec<Item<String>>; 4],
-    authenticated_only: bool,
-) -> Delivery {
+fn resolve_delivery(reader: &mut Reader, content: &Content, recipient: &Pending) -> Delivery {
     let mut parties = |accounts, groups| -> Vec<Party> {
         let accounts = accounts_named(reader, content, accounts).into_iter().map(Party::Account);
         let accounts: Vec<Party> = accounts.collect();
         let groups = groups_named(reader, content, groups).into_iter().map(Party::Group);
         accounts.into_iter().chain(groups).collect()
     };
+    let [accept, accept_groups, reject, reject_groups] = &recipient.delivery;
     Delivery {
-        authenticated_only,
+        addresses: recipient.addresses.iter().map(|(address, _)| address.clone()).collect(),
+        authenticated_only: recipient.authenticated_only,
         accept_from: parties(accept, accept_groups),
         reject_from: parties(reject, reject_groups),
     }
 }
 
-fn accounts_named(reader: &mut Reader, content: &Content, names: Vec<Item<String>>) -> Vec<usize> {
+fn accounts_named(reader: &mut Reader, content: &Content, names: &[Item<String>]) -> Vec<usize> {
     let mut accounts = Vec::new();
     for item in names {
         let found = Login::parse(item.value.as_bytes()).map(|login| content.find(&login));
@@ -232,7 +231,7 @@ fn accounts_named(reader: &mut Reader, content: &Content, names: Vec<Item<String
     accounts
 }
 
-fn groups_named(reader: &mut Reader, content: &Content, names: Vec<Item<String>>) -> Vec<usize> {
+fn groups_named(reader: &mut Reader, content: &Content, names: &[Item<String>]) -> Vec<usize> {
     let mut groups = Vec::new();
     for item in names {
         match content.group_index.get(item.value.to_lowercase().as_str()) {
