@@ -5,11 +5,14 @@ mod ldap_server;
 
 mod answers;
 mod bind;
+mod caching;
 mod client;
 mod failover;
 mod groups;
 mod logins;
+mod recipients;
 mod results;
 mod server_answers;
 mod server_deviations;
 mod site;
+mod watch;
