@@ -129,6 +129,10 @@ impl Inner {
         if touches_groups {
             self.read_groups_now().await;
         }
+        if changes.is_gap || !changes.ids.is_empty() {
+            self.accounts.forget_absent();
+            self.recipients.forget_absent();
+        }
         if touches_groups || changes.is_gap {
             self.accounts.expire_all();
             self.recipients.expire_all();
