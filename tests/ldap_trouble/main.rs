@@ -5,10 +5,13 @@ mod ldap_server;
 
 mod answers;
 mod bind;
+mod caching;
 mod client;
 mod groups;
 mod logins;
+mod recipients;
 mod results;
 mod server_answers;
 mod server_deviations;
 mod site;
+mod watch;

@@ -137,6 +137,10 @@ impl Inner {
             self.accounts.forget_absent();
             self.recipients.forget_absent();
         }
+        if changes.is_gap || !changes.ids.is_empty() {
+            self.accounts.forget_absent();
+            self.recipients.forget_absent();
+        }
         if touches_groups || changes.is_gap {
             self.accounts.expire_all();
             self.recipients.expire_all();

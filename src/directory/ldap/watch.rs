@@ -24,7 +24,8 @@ pub(super) struct Changes {
     pub dns: HashSet<Dn>,
     /// Stable ids.
     pub ids: HashSet<String>,
-    /// What went before cannot be told: another server answers now, which counts by itself.
+    /// What has changed cannot be told: another server answers now, which counts by itself, or an entry
+    /// cannot be read.
     pub is_gap: bool,
 }
 
@@ -77,7 +78,7 @@ impl Watch {
         let since = Filter::at_least("uSNChanged", self.next.to_string());
         let changes = changed(resolver, server, since, &[]).await?;
         self.next = highest + 1;
-        summed(resolver, &changes)
+        Ok(summed(resolver, &changes))
     }
 
     async fn by_time(
@@ -117,7 +118,9 @@ impl Watch {
                 *seen = seen.saturating_add(1);
             }
         }
-        Ok(Changes { is_gap, ..summed(resolver, &fresh)? })
+        let mut changes = summed(resolver, &fresh);
+        changes.is_gap |= is_gap;
+        Ok(changes)
     }
 }
 
@@ -141,13 +144,19 @@ async fn changed(
     resolver.pool.search_at(server, &search, Patience::Long).await
 }
 
-fn summed(resolver: &Resolver, entries: &[Entry]) -> Result<Changes, Fault> {
+/// An entry that cannot be read may be anybody's, and is not sent again: it makes a gap.
+fn summed(resolver: &Resolver, entries: &[Entry]) -> Changes {
     let mut changes = Changes::default();
     for entry in entries {
-        changes.dns.insert(read_dn(entry.dn.as_bytes(), "the DN of a changed object")?);
-        changes.ids.insert(resolver.id(entry)?);
+        match (read_dn(entry.dn.as_bytes(), "the DN of a changed object"), resolver.id(entry)) {
+            (Ok(dn), Ok(id)) => {
+                changes.dns.insert(dn);
+                changes.ids.insert(id);
+            }
+            _ => changes.is_gap = true,
+        }
     }
-    Ok(changes)
+    changes
 }
 
 /// RFC 4517, 3.3.13, of so long ago.
