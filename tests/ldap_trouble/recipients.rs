@@ -6,9 +6,7 @@ use gatepost::directory::Author::{self, Account, Nobody, Stranger};
 use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Negative, Stale};
 use gatepost::mail::AccountKey;
 use gatepost::rights::RecipientLookup::{Found, NotFound, Unavailable};
-use gatepost::rights::Restriction::{
-    Allowed, AuthenticatedOnly, Denied, NotOnList, Open, Unknown,
-};
+use gatepost::rights::Restriction::{Allowed, AuthenticatedOnly, Denied, NotOnList, Open, Unknown};
 
 use crate::ldap_server::people::people;
 use crate::ldap_server::{Deviation, Server, When};
@@ -48,7 +46,8 @@ async fn every_address_of_whatever_has_one_is_there() {
     ] {
         assert_eq!(site.recipient(address, Nobody).await, Found(Open), "{address}");
     }
-    for address in ["nobody@example.org", "alice@other.org", "alice@example.org.", "x500:/o=Example"]
+    for address in
+        ["nobody@example.org", "alice@other.org", "alice@example.org.", "x500:/o=Example"]
     {
         let lookup = site.recipient(address, Nobody).await;
         let is_dotted = address.ends_with('.');

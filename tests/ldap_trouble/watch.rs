@@ -88,7 +88,8 @@ async fn an_account_that_comes_is_known_at_once() {
     assert_eq!(site.lookup("dan").await, Lookup::NotFound);
     assert_eq!(site.recipient(address, Author::Nobody).await, RecipientLookup::NotFound);
     server.directory(|directory| directory.person("dan").dn.clone());
-    until("known", async || matches!(site.lookup("dan").await, Lookup::Found(_)).then_some(())).await;
+    until("known", async || matches!(site.lookup("dan").await, Lookup::Found(_)).then_some(()))
+        .await;
     let found = RecipientLookup::Found(Restriction::Open);
     assert_eq!(site.recipient(address, Author::Nobody).await, found);
 }

@@ -57,7 +57,7 @@ use crate::directory::ldap::resolver::Resolver;
 use crate::directory::ldap::server::Dial;
 use crate::directory::ldap::settings::{Servers, Settings};
 use crate::directory::meter::{Kept, Meter};
-use crate::directory::{Answer, Author, Directory, Examined};
+use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 
@@ -210,6 +210,13 @@ impl Directory for LdapDirectory {
 
     fn examine<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Vec<Examined>> {
         Answer::Later(Box::pin(self.0.examine(groups)))
+    }
+
+    fn recipients<'a>(&'a self) -> Answer<'a, Result<Vec<ListedRecipient>, String>> {
+        Answer::Later(Box::pin(async move {
+            self.0.find_servers().await;
+            self.0.resolver.recipients().await.map_err(|fault| fault.to_string())
+        }))
     }
 
     fn people<'a>(&'a self, groups: &'a Groups) -> Answer<'a, Result<Vec<Holder>, String>> {

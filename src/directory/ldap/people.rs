@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use crate::directory::ListedRecipient;
 use crate::directory::ldap::account::primary_group;
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dn::Dn;
@@ -12,17 +13,9 @@ use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
+use crate::directory::ldap::settings::Settings;
 use crate::mail::Timestamp;
 use crate::rights::Holder;
-
-/// A recipient of a listing.
-pub(super) struct ListedRecipient {
-    pub dn: Dn,
-    pub name: String,
-    /// Folded.
-    pub addresses: Vec<Box<[u8]>>,
-    pub recipient: Recipient,
-}
 
 impl Resolver {
     /// All accounts with their memberships. tokenGroups, which must be asked for one by one, is left
@@ -95,34 +88,55 @@ impl Resolver {
         Ok(Some(members))
     }
 
-    /// All recipients: whatever has an address.
+    /// All recipients: whatever has an address. Groups on their lists are named by DN.
     pub async fn recipients(&self) -> Result<Vec<ListedRecipient>, Fault> {
-        let settings = &self.settings;
+        let Settings { base, schema, .. } = &*self.settings;
+        let logins = self.logins_by_dn().await?;
         let mut attributes = self.recipient_attributes();
         attributes.retain(|name| *name != "1.1");
-        attributes.extend(settings.schema.addresses.iter().map(|name| &**name));
-        attributes.extend(settings.schema.group_names.iter().map(|name| &**name));
-        let has_address = settings.schema.addresses.iter().cloned().map(Filter::Present);
-        let filter = Filter::And(vec![
-            Filter::Raw(settings.schema.recipient_filter.clone()),
-            Filter::Or(has_address.collect()),
-        ])
-        .to_string();
-        let search = Search::below(&settings.base, filter, &attributes);
+        let names = schema.addresses.iter().chain(&schema.names).chain(&schema.group_names);
+        attributes.extend(names.map(|name| &**name));
+        let has_address = schema.addresses.iter().cloned().map(Filter::Present).collect();
+        let filter =
+            Filter::And(vec![Filter::Raw(schema.recipient_filter.clone()), Filter::Or(has_address)]);
+        let search = Search::below(base, filter.to_string(), &attributes);
         let mut recipients = Vec::new();
         for entry in self.pool.list(&search).await? {
             let addresses = self.names().addresses(&entry);
             if addresses.is_empty() {
                 continue;
             }
-            let name = settings.schema.group_names.iter().find_map(|name| entry.first_text(name));
+            let Recipient { authenticated_only, accept, reject, .. } =
+                self.read_recipient(&entry).await?;
+            let mut names = schema.names.iter().chain(&schema.group_names);
             recipients.push(ListedRecipient {
-                dn: read_dn(entry.dn.as_bytes(), "the DN of a recipient")?,
-                name: name.unwrap_or(&entry.dn).into(),
-                addresses,
-                recipient: self.read_recipient(&entry).await?,
+                name: names.find_map(|name| entry.first_text(name)).unwrap_or(&entry.dn).into(),
+                addresses: addresses.iter().map(|a| String::from_utf8_lossy(a).into()).collect(),
+                authenticated_only,
+                accept_from: named(&accept.accounts, &logins),
+                accept_from_groups: accept.groups.iter().map(Dn::to_string).collect(),
+                reject_from: named(&reject.accounts, &logins),
+                reject_from_groups: reject.groups.iter().map(Dn::to_string).collect(),
             });
         }
         Ok(recipients)
     }
+
+    async fn logins_by_dn(&self) -> Result<HashMap<Dn, String>, Fault> {
+        let Settings { base, schema, .. } = &*self.settings;
+        let names: Vec<&str> = schema.names.iter().map(|name| &**name).collect();
+        let search = Search::below(base, schema.user_filter.clone(), &names);
+        let mut logins = HashMap::new();
+        for entry in self.pool.list(&search).await? {
+            let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
+            let login = names.iter().find_map(|name| entry.first_text(name));
+            logins.insert(dn, login.unwrap_or(&entry.dn).into());
+        }
+        Ok(logins)
+    }
+}
+
+/// Whoever is no account keeps its DN, so that a list does not become an empty one.
+fn named(dns: &HashSet<Dn>, logins: &HashMap<Dn, String>) -> Vec<String> {
+    dns.iter().map(|dn| logins.get(dn).cloned().unwrap_or_else(|| dn.to_string())).collect()
 }
