@@ -116,6 +116,11 @@ impl Tree {
 }
 
 impl GroupSet {
+    /// Whether the directory was asked for these; else it is what a snapshot left, or nothing.
+    pub fn is_read(&self) -> bool {
+        self.read_at != Timestamp::default()
+    }
+
     pub fn is_of(&self, groups: &Groups) -> bool {
         *self.names == *groups.folded()
     }

@@ -238,7 +238,7 @@ impl Inner {
                 self.find_servers().await;
             }
             // Where no server answers, nobody waits for one more to say so.
-            if !self.groups.load().is_of(groups)
+            if !self.has_read(groups)
                 && self.resolver.pool.preferred().is_some()
                 && let Err(fault) = self.take_up(groups).await
             {
@@ -252,6 +252,11 @@ impl Inner {
             Err(_) => self.known_account(login, groups, Duration::ZERO).await,
         };
         self.told(known, groups)
+    }
+
+    fn has_read(&self, groups: &Groups) -> bool {
+        let set = self.groups.load();
+        set.is_read() && set.is_of(groups)
     }
 
     async fn known_account(
@@ -282,6 +287,10 @@ impl Inner {
         let (inner, login) = (Arc::clone(self), login.clone());
         async move {
             let set = inner.groups.load_full();
+            if !set.is_read() {
+                // What would be found must not take the place of what is known.
+                return Err(Trouble::Fault("the groups of the rules are not read yet".into()));
+            }
             let found = inner.resolver.account(&login, &set).await;
             found.map_err(|fault| trouble(&fault, "login", &login.to_string()))
         }
@@ -332,7 +341,7 @@ impl Inner {
     /// Reads the groups of the rules, unless somebody else just did.
     async fn take_up(&self, groups: &Groups) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
-        if self.groups.load().is_of(groups) {
+        if self.has_read(groups) {
             return Ok(());
         }
         self.read_groups(groups).await

@@ -97,8 +97,10 @@ impl Resolver {
         let names = schema.addresses.iter().chain(&schema.names).chain(&schema.group_names);
         attributes.extend(names.map(|name| &**name));
         let has_address = schema.addresses.iter().cloned().map(Filter::Present).collect();
-        let filter =
-            Filter::And(vec![Filter::Raw(schema.recipient_filter.clone()), Filter::Or(has_address)]);
+        let filter = Filter::And(vec![
+            Filter::Raw(schema.recipient_filter.clone()),
+            Filter::Or(has_address),
+        ]);
         let search = Search::below(base, filter.to_string(), &attributes);
         let mut recipients = Vec::new();
         for entry in self.pool.list(&search).await? {
