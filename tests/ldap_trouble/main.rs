@@ -7,8 +7,13 @@ mod answers;
 mod bind;
 mod caching;
 mod client;
+mod daemon;
+mod failover;
 mod groups;
 mod logins;
+#[allow(dead_code, reason = "what the daemon's own tests need")]
+#[path = "../daemon/process.rs"]
+mod process;
 mod recipients;
 mod results;
 mod server_answers;

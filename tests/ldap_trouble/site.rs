@@ -50,7 +50,7 @@ pub struct Site {
     pub meter: Arc<Tally>,
     pub groups: Groups,
     pub folder: Folder,
-    tending: Option<(CancellationToken, JoinHandle<()>)>,
+    tending: Option<JoinHandle<()>>,
 }
 
 /// A folder of one test, gone at its end.
@@ -159,16 +159,8 @@ impl Site {
 
     /// From now on it looks after itself.
     pub fn tend(&mut self) {
-        let stop = CancellationToken::new();
-        let tending = self.directory.tend(stop.clone()).expect("something to do");
-        self.tending = Some((stop, tokio::spawn(tending)));
-    }
-
-    /// It stops looking after itself, as the daemon does at its end.
-    pub async fn stop(&mut self) {
-        let (stop, tending) = self.tending.take().expect("it looks after itself");
-        stop.cancel();
-        soon(tending).await.expect("no panic");
+        let tending = self.directory.tend(CancellationToken::new()).expect("something to do");
+        self.tending = Some(tokio::spawn(tending));
     }
 
     pub fn pass(&self, time: Duration) {
@@ -262,7 +254,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some((_, tending)) = &self.tending {
+        if let Some(tending) = &self.tending {
             tending.abort();
         }
     }

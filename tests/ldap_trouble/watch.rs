@@ -168,6 +168,21 @@ async fn another_server_counts_by_itself() {
 }
 
 #[tokio::test]
+async fn another_server_may_have_other_groups_within_groups() {
+    let servers = [Server::start(people()), Server::start(people())];
+    servers[1].directory(|directory| {
+        let extra = directory.group("Extra", &["bob"]).dn.clone();
+        directory.change("No-Mail").add("member", extra);
+    });
+    for server in &servers {
+        server.behaviour(|behaviour| behaviour.token_groups = false);
+    }
+    let site = watched(&[&servers[0], &servers[1]]).await;
+    servers[0].kill();
+    becomes(&site, "bob", "nyy").await;
+}
+
+#[tokio::test]
 async fn changes_that_cannot_be_read_mean_that_everything_is_asked_for_again() {
     let server = Server::start(people());
     let site = watched(&[&server]).await;

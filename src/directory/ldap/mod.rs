@@ -71,6 +71,15 @@ const RESTRICTIONS: u64 = 10_000;
 /// The directory, with what it remembers.
 pub struct LdapDirectory(Arc<Inner>);
 
+/// Who may write to whom, as it was asked for.
+#[derive(Clone)]
+struct KeptRestriction {
+    /// The recipient of then: when it was asked for again, as after a change, so is this.
+    recipient: Arc<Recipient>,
+    restriction: Restriction,
+    since: Timestamp,
+}
+
 struct Inner {
     settings: Arc<Settings>,
     cache: cache::Settings,
@@ -78,7 +87,7 @@ struct Inner {
     resolver: Resolver,
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
-    restrictions: moka::sync::Cache<(Box<str>, AccountKey), (Restriction, Timestamp)>,
+    restrictions: moka::sync::Cache<(Box<str>, AccountKey), KeptRestriction>,
     groups: ArcSwap<GroupSet>,
     /// The groups of the rules, as they were last named.
     wanted: ArcSwap<Groups>,
@@ -316,24 +325,27 @@ impl Inner {
         let key = (key.into_boxed_str(), author);
         let at = (self.clock)();
         let kept = self.restrictions.get(&key);
-        let age = |since: Timestamp| Duration::from_millis(at.ms_since(since));
-        if let Some((restriction, since)) = kept
-            && age(since) < self.cache.fresh
+        let age = |kept: &KeptRestriction| Duration::from_millis(at.ms_since(kept.since));
+        if let Some(kept) = &kept
+            && Arc::ptr_eq(&kept.recipient, &recipient)
+            && age(kept) < self.cache.fresh
         {
-            return RecipientLookup::Found(restriction);
+            return RecipientLookup::Found(kept.restriction);
         }
         let asking = self.resolver.restriction(&recipient, &key.1);
         match tokio::time::timeout(WAIT, asking).await {
             Ok(Ok(restriction)) => {
-                self.restrictions.insert(key, (restriction, at));
+                let kept = KeptRestriction { recipient, restriction, since: at };
+                self.restrictions.insert(key, kept);
                 RecipientLookup::Found(restriction)
             }
             missed => {
                 if let Ok(Err(fault)) = missed {
                     tracing::warn!(%fault, "the lists of a recipient cannot be read");
                 }
-                let stale = kept.filter(|(_, since)| age(*since) < self.cache.serve_stale);
-                RecipientLookup::Found(stale.map_or(Restriction::Unknown, |(kept, _)| kept))
+                let stale = kept.filter(|kept| age(kept) < self.cache.serve_stale);
+                let restriction = stale.map_or(Restriction::Unknown, |kept| kept.restriction);
+                RecipientLookup::Found(restriction)
             }
         }
     }

@@ -129,15 +129,13 @@ impl Inner {
             // Any change may be the one that brings it.
             Found::Absent | Found::Vanished(_) | Found::Ambiguous => !changes.dns.is_empty(),
         });
-        if touches_groups && let Err(fault) = self.read_groups_now().await {
+        if (touches_groups || changes.is_gap)
+            && let Err(fault) = self.read_groups_now().await
+        {
             tracing::warn!(%fault, "a group has changed and cannot be read; what is known of it stays");
         }
         if changes.is_gap || !changes.dns.is_empty() {
             // It may be the login that was not known, or no longer ambiguous.
-            self.accounts.forget_absent();
-            self.recipients.forget_absent();
-        }
-        if changes.is_gap || !changes.ids.is_empty() {
             self.accounts.forget_absent();
             self.recipients.forget_absent();
         }
