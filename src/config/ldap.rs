@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::directory::{Kind, existing, warn_of_other};
 use crate::config::ldap_servers::read_servers;
 use crate::directory::ldap::schema::{self, Schema};
-use crate::directory::ldap::settings::{Bind, Settings, Tls};
+use crate::directory::ldap::settings::{Bind, Settings, Tls, WAIT};
 use crate::settings::{Item, Reader, Table, duration};
 
 /// The engine waits 2 s for a lookup; in that time a second server must have its turn.
@@ -69,6 +69,7 @@ pub(super) fn read_ldap(
         netbios,
         connections,
         timeout,
+        wait: WAIT,
     })
 }
 

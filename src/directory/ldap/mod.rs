@@ -61,10 +61,6 @@ use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 
-/// A question waits no longer, so that there is time to serve what is known before the engine gives
-/// up (2 s).
-const WAIT: Duration = Duration::from_millis(1_800);
-
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;
 
@@ -184,7 +180,7 @@ impl Directory for LdapDirectory {
             }
             None => Answer::Later(Box::pin(async move {
                 let fetch = || inner.fetch_recipient(recipient);
-                let known = inner.recipients.ask(&key, WAIT, |_| true, fetch).await;
+                let known = inner.recipients.ask(&key, inner.settings.wait, |_| true, fetch).await;
                 match settled(known, author) {
                     Ok(lookup) => lookup,
                     Err((recipient, author)) => inner.restricted(key, recipient, author).await,
@@ -253,9 +249,9 @@ impl Inner {
             {
                 tracing::debug!(%fault, "the groups of the configuration cannot be read");
             }
-            self.known_account(login, groups, WAIT).await
+            self.known_account(login, groups, self.settings.wait).await
         };
-        let known = match tokio::time::timeout(WAIT, asked).await {
+        let known = match tokio::time::timeout(self.settings.wait, asked).await {
             Ok(known) => known,
             // The lookup goes on, and what was known before is served.
             Err(_) => self.known_account(login, groups, Duration::ZERO).await,
@@ -333,7 +329,7 @@ impl Inner {
             return RecipientLookup::Found(kept.restriction);
         }
         let asking = self.resolver.restriction(&recipient, &key.1);
-        match tokio::time::timeout(WAIT, asking).await {
+        match tokio::time::timeout(self.settings.wait, asking).await {
             Ok(Ok(restriction)) => {
                 let kept = KeptRestriction { recipient, restriction, since: at };
                 self.restrictions.insert(key, kept);

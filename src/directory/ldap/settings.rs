@@ -27,7 +27,13 @@ pub struct Settings {
     pub connections: usize,
     /// One request, and one dialling; what is slower counts as a server that does not answer.
     pub timeout: Duration,
+    /// A question waits no longer before it gets what was known ([`WAIT`]).
+    pub wait: Duration,
 }
+
+/// Long enough for two servers, and short enough that there is time to serve what is known before the
+/// engine gives up (2 s).
+pub const WAIT: Duration = Duration::from_millis(1_800);
 
 /// Which servers there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
