@@ -61,6 +61,9 @@ use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 
+pub(crate) use dn::Dn;
+pub(crate) use filter::{is_attribute, is_filter};
+
 /// A question waits no longer, so that there is time to serve what is known before the engine gives
 /// up (2 s).
 const WAIT: Duration = Duration::from_millis(1_800);
