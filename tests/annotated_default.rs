@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gatepost::config::{Config, parse};
+use gatepost::config::{Config, DirectorySource, parse};
 use gatepost::settings::{Fault, Setting};
 
 const FILE: &str = "config/gatepost.toml";
@@ -26,6 +26,14 @@ fn it_has_no_fault_either_with_every_setting_in_force() {
 }
 
 #[test]
+fn a_directory_by_ldap_has_no_fault_either() {
+    let text = by_ldap(&in_force(&plain()));
+    read_by_ldap(&without_keys(&text, &["discover", "name-servers"]));
+    let discovered = text.replace("starttls = false", "starttls = true");
+    read_by_ldap(&without_keys(&discovered, &["servers"]));
+}
+
+#[test]
 fn every_hash_without_a_blank_is_a_setting_or_a_header() {
     let text = plain();
     let odd = text.lines().enumerate().filter(|(_, line)| {
@@ -38,7 +46,11 @@ fn every_hash_without_a_blank_is_a_setting_or_a_header() {
 #[test]
 fn every_default_is_written_with_its_value() {
     let written = lines_by_header(&in_force(&plain()));
-    let defaults = read(&plain()).settings.into_iter().filter(|setting| setting.line.is_none());
+    let settings = [read(&plain()), read_by_ldap(&least_by_ldap())].map(|config| config.settings);
+    let of_ldap =
+        settings[1].iter().filter(|setting| setting.header.starts_with("[directory.ldap"));
+    assert!(of_ldap.count() > 30, "the defaults of a directory by LDAP are asked for");
+    let defaults = settings.into_iter().flatten().filter(|setting| setting.line.is_none());
     let missing: Vec<String> = defaults
         .filter(|default| {
             let line = assignment(default);
@@ -114,7 +126,19 @@ fn folder() -> PathBuf {
 }
 
 fn read(text: &str) -> Config {
-    try_read(text).unwrap_or_else(|faults| {
+    no_fault(try_read(text))
+}
+
+/// With the files that `[directory.ldap]` names at hand.
+fn read_by_ldap(text: &str) -> Config {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/ldap");
+    let config = no_fault(parse(FILE, text, &folder, HOST));
+    assert!(matches!(config.startup.directory, Some(DirectorySource::Ldap { .. })));
+    config
+}
+
+fn no_fault(read: Result<Config, Vec<Fault>>) -> Config {
+    read.unwrap_or_else(|faults| {
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         panic!("{}", told.join("\n"))
     })
@@ -176,6 +200,35 @@ fn header_above(text: &str, number: usize) -> String {
 fn without(text: &str, number: usize) -> String {
     let kept = text.lines().enumerate().filter(|(index, _)| *index != number);
     kept.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// The directory by LDAP in place of the one in a file.
+fn by_ldap(text: &str) -> String {
+    let (file, ldap) = ("\ntype = \"file\"\n", "\ntype = \"ldap\"\n");
+    assert_eq!(text.matches(file).count(), 1, "one directory is a file");
+    text.replace(file, ldap)
+}
+
+/// The file as it stands, with what a directory by LDAP cannot do without.
+fn least_by_ldap() -> String {
+    const NEEDED: [&str; 6] = ["type", "servers", "schema", "base", "dn", "password-file"];
+    let text = by_ldap(&in_force(&plain()));
+    let mut least = plain();
+    for (header, lines) in lines_by_header(&text) {
+        let is_needed =
+            |line: &&String| line.split_once(" = ").is_some_and(|(key, _)| NEEDED.contains(&key));
+        if header.starts_with("[directory.ldap") || header == "[directory]" {
+            least.push_str(&format!("{header}\n"));
+            lines.iter().filter(is_needed).for_each(|line| least.push_str(&format!("{line}\n")));
+        }
+    }
+    least
+}
+
+/// The text without these keys, whatever their table.
+fn without_keys(text: &str, keys: &[&str]) -> String {
+    let is_kept = |line: &&str| !line.split_once(" = ").is_some_and(|(key, _)| keys.contains(&key));
+    text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
 }
 
 /// The text with a key in every table that none of them knows, and with the tables that stand only

@@ -7,7 +7,7 @@ use crate::config::DirectorySource;
 use crate::config::ldap::read_ldap;
 use crate::decision::OnFailure;
 use crate::directory::cache;
-use crate::settings::{Item, Reader, Table, duration};
+use crate::settings::{Item, Reader, Table, duration, duration_text};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -73,17 +73,24 @@ fn read_cache(
 ) -> (cache::Settings, OnFailure) {
     let mut cache = table.table(reader, "cache");
     let within = |least: Duration, most: Duration, allowed: &'static str| {
-        move |text: &str| match duration(text)? {
-            found if (least..=most).contains(&found) => Ok(found),
-            _ => Err(format!("expected {allowed}")),
+        move |text: &str| {
+            let allows = |found: &Duration| (least..=most).contains(found);
+            duration(text).ok().filter(allows).ok_or_else(|| format!("expected {allowed}"))
         }
     };
     let second = Duration::from_secs(1);
     let fresh = cache.parsed(reader, "fresh", "5m", within(second, DAY, "1s to 1d"));
-    let serve_stale =
-        cache.parsed(reader, "serve-stale", "7d", within(Duration::ZERO, DAY * 365, "0s to 365d"));
+    let serve_stale = cache.parsed(
+        reader,
+        "serve-stale",
+        "7d",
+        within(second, DAY * 365, "1s to 365d, and not less than fresh"),
+    );
     if serve_stale < fresh {
-        let what = "less than fresh: an answer would be forgotten before it is old";
+        let (found, least) = (duration_text(serve_stale), duration_text(fresh));
+        let what = format!(
+            "expected at least fresh, {least}, found {found}: an answer would be forgotten before it is old"
+        );
         reader.fault(cache.place("serve-stale"), &cache.key("serve-stale"), what);
     }
     let hour = Duration::from_secs(3600);
@@ -143,5 +150,63 @@ pub(super) fn existing(reader: &mut Reader, item: &Item<String>, folder: &Path) 
             reader.fault(item.at, &item.key, format!("{}: {fault}", path.display()));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    fn read(cache: &str) -> cache::Settings {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/ldap");
+        let text = format!(
+            "[directory]\ntype = \"ldap\"\n[directory.ldap]\nservers = [\"ldaps://dc1\"]\n\
+             schema = \"freeipa\"\nbase = \"dc=x\"\n[directory.ldap.bind]\nmethod = \"anonymous\"\n\
+             [directory.cache]\n{cache}"
+        );
+        let config = parse("gatepost.toml", &text, &folder, "mx1");
+        let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
+        match config.startup.directory {
+            Some(DirectorySource::Ldap { cache, .. }) => cache,
+            _ => panic!("not by LDAP"),
+        }
+    }
+
+    #[test]
+    fn the_lower_edges_of_the_ranges_are_allowed() {
+        let second = Duration::from_secs(1);
+        let expected = cache::Settings {
+            fresh: second,
+            serve_stale: second,
+            negative: second,
+            accounts: 1,
+            recipients: 1,
+            snapshot: None,
+            watch: Some(second),
+        };
+        let keys = "fresh = \"1s\"\nserve-stale = \"1s\"\nnegative = \"1s\"\naccounts = 1\n\
+                    recipients = 1\nsnapshot = \"off\"\nwatch = \"1s\"\n";
+        assert_eq!(read(keys), expected);
+    }
+
+    #[test]
+    fn the_upper_edges_of_the_ranges_are_allowed() {
+        let keys = "fresh = \"86400s\"\nserve-stale = \"365d\"\nnegative = \"60m\"\n\
+                    accounts = 100_000_000\nrecipients = 100_000_000\nwatch = \"365d\"\n";
+        let read = read(keys);
+        assert_eq!((read.fresh, read.serve_stale), (DAY, DAY * 365));
+        assert_eq!((read.negative, read.watch), (DAY / 24, Some(DAY * 365)));
+        assert_eq!((read.accounts, read.recipients), (100_000_000, 100_000_000));
+    }
+
+    #[test]
+    fn without_a_key_the_cache_has_its_defaults_and_a_snapshot() {
+        let read = read("");
+        assert_eq!((read.fresh, read.serve_stale), (DAY / 288, DAY * 7));
+        assert_eq!((read.negative, read.watch), (DAY / 1440, None));
+        assert_eq!((read.accounts, read.recipients), (100_000, 100_000));
+        let snapshot = Path::new("/var/lib/gatepost/directory.snapshot");
+        assert_eq!(read.snapshot.as_deref(), Some(snapshot));
     }
 }

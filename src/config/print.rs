@@ -73,3 +73,31 @@ pub fn restart_needed(running: &[Setting], new: &[Setting]) -> Vec<String> {
     }
     changed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(header: &str, key: &str, value: &str) -> Setting {
+        let (header, key, value) = (header.into(), key.into(), value.into());
+        Setting { header, table: 1, key, value, line: None }
+    }
+
+    #[test]
+    fn every_key_of_the_directory_needs_a_restart_but_what_a_missing_answer_means() {
+        for header in [
+            "[directory]",
+            "[directory.file]",
+            "[directory.ldap]",
+            "[directory.ldap.tls]",
+            "[directory.ldap.bind]",
+            "[directory.ldap.attributes]",
+            "[directory.cache]",
+        ] {
+            let changed = restart_needed(&[of(header, "x", "1")], &[of(header, "x", "2")]);
+            assert_eq!(changed, [format!("{header} x")]);
+        }
+        let on_failure = |value| [of("[directory.cache]", "on-failure", value)];
+        assert!(restart_needed(&on_failure("1"), &on_failure("2")).is_empty());
+    }
+}

@@ -61,6 +61,9 @@ use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 
+pub(crate) use dn::Dn;
+pub(crate) use filter::{is_attribute, is_filter};
+
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;
 
