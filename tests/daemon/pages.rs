@@ -69,8 +69,19 @@ fn no_login_or_address_is_in_a_metric() {
     let labels = text.lines().filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
     for label in labels.flat_map(|labels| labels.split(',')) {
         let (name, value) = label.split_once('=').expect("a name and a value");
-        const NAMES: [&str; 8] =
-            ["protocol", "stage", "action", "reason", "mode", "kind", "le", "version"];
+        const NAMES: [&str; 11] = [
+            "protocol",
+            "stage",
+            "action",
+            "reason",
+            "mode",
+            "kind",
+            "le",
+            "version",
+            "kept",
+            "operation",
+            "result",
+        ];
         assert!(NAMES.contains(&name), "{label}");
         let is_closed = value.trim_matches('"').bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.+I".contains(&byte)
