@@ -34,6 +34,8 @@ protocol = "policy"
 socket = "unix:{socket}"
 facing = "submission"
 mode = "enforce"
+[http]
+listen = "off"
 [control]
 socket = "control.sock"
 [directory]
@@ -82,7 +84,7 @@ impl Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
         command.arg("run").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
         let program = Program::start(&mut command);
-        program.wait_for_log("ready");
+        program.wait_for_log(" ready ");
         Self { folder, socket, program }
     }
 
@@ -105,7 +107,11 @@ impl Daemon {
     #[track_caller]
     fn answers(&self, login: &str, recipient: &str, answer: &str) {
         let found = self.ask(login, recipient);
-        assert!(found.starts_with(answer), "{login} to {recipient}: {found}\n{}", self.program.log());
+        assert!(
+            found.starts_with(answer),
+            "{login} to {recipient}: {found}\n{}",
+            self.program.log()
+        );
     }
 
     #[track_caller]
@@ -125,14 +131,22 @@ fn mail_of_the_known_flows_on_while_no_server_answers() {
         daemon.answers("alice", FAR, "DUNNO");
         daemon.answers("alice", "bob@example.org", "DUNNO");
         daemon.answers("carol", "bob@example.org", "550 5.7.1");
-        if freeze { server.freeze() } else { server.kill() }
+        if freeze {
+            server.freeze()
+        } else {
+            server.kill()
+        }
         for _ in 0..3 {
             daemon.answers("bob", "alice@example.org", "451 4.4.3");
             daemon.answers("alice", FAR, "DUNNO");
             daemon.answers("EXAMPLE\\alice", FAR, "451 4.4.3");
             daemon.answers("carol", "bob@example.org", "550 5.7.1");
         }
-        if freeze { server.thaw() } else { server.open() }
+        if freeze {
+            server.thaw()
+        } else {
+            server.open()
+        }
         daemon.becomes("bob", "alice@example.org", "DUNNO");
         daemon.becomes("EXAMPLE\\alice", FAR, "DUNNO");
         daemon.answers("bob", FAR, "550 5.7.1");

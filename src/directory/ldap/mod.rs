@@ -65,6 +65,10 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 /// up (2 s).
 const WAIT: Duration = Duration::from_millis(1_800);
 
+/// Of this, so much may go to the groups of the rules where they are not read yet: a silent server has
+/// its 800 ms, and the next one its turn.
+const WAIT_FOR_GROUPS: Duration = Duration::from_millis(1_200);
+
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;
 
