@@ -34,6 +34,8 @@ protocol = "policy"
 socket = "unix:{socket}"
 facing = "submission"
 mode = "enforce"
+[http]
+listen = "off"
 [control]
 socket = "control.sock"
 [directory]
@@ -82,7 +84,7 @@ impl Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
         command.arg("run").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
         let program = Program::start(&mut command);
-        program.wait_for_log("ready");
+        program.wait_for_log(" ready ");
         Self { folder, socket, program }
     }
 

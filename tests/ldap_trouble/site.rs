@@ -214,6 +214,16 @@ impl Site {
         holder.memberships.0.iter().map(letter).collect()
     }
 
+    /// Waits for an answer with these memberships: a busy machine may take longer for a large answer
+    /// than a question waits.
+    pub async fn comes(&self, login: &str, memberships: &str) {
+        until(memberships, async || {
+            let is_there = matches!(self.lookup(login).await, Lookup::Found(_));
+            (is_there && self.memberships(login).await == memberships).then_some(())
+        })
+        .await;
+    }
+
     pub async fn recipient(&self, address: &str, author: Author<'_>) -> RecipientLookup {
         let address = Address::from_internal(address.as_bytes());
         self.settled(self.directory.recipient(&address, author)).await

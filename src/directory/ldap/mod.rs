@@ -64,6 +64,10 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
 
+/// Of this, so much may go to the groups of the rules where they are not read yet: a silent server has
+/// its 800 ms, and the next one its turn.
+const WAIT_FOR_GROUPS: Duration = Duration::from_millis(1_200);
+
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;
 
