@@ -25,6 +25,9 @@ fn restricted(lists: &[(&str, &[&str])]) -> Server {
 
 const BOSS: &str = "boss@example.org";
 
+/// Attributes of a recipient with their values, and what each kind of author is told.
+type Row<'a> = (&'a [(&'a str, &'a [&'a str])], [gatepost::rights::Restriction; 4]);
+
 #[tokio::test]
 async fn every_address_of_whatever_has_one_is_there() {
     let mut directory = people();
@@ -76,7 +79,7 @@ async fn one_that_takes_mail_from_logged_in_senders_only() {
 #[tokio::test]
 async fn lists_of_those_who_may_and_may_not_write() {
     // bob is in Mail-Submit by two groups; carol is in No-Mail by one; erin is in Mail-Submit.
-    let rows: &[(&[(&str, &[&str])], [gatepost::rights::Restriction; 4])] = &[
+    let rows: &[Row] = &[
         (&[("authOrig", &["alice"])], [Allowed, NotOnList, NotOnList, NotOnList]),
         (&[("unauthOrig", &["alice"])], [Denied, Open, Open, Open]),
         (&[("dLMemSubmitPerms", &["Mail-Submit"])], [NotOnList, Allowed, Allowed, Allowed]),

@@ -33,13 +33,6 @@ impl Dn {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether it is in the subtree of `base`: below it, or `base` itself.
-    pub fn is_below(&self, base: &Self) -> bool {
-        // A comma inside a value is written `\2c`, so that every comma stands between two RDNs.
-        let above = self.0.strip_suffix(&*base.0);
-        above.is_some_and(|rdns| rdns.is_empty() || rdns.ends_with(',') || base.0.is_empty())
-    }
 }
 
 impl fmt::Display for Dn {
@@ -218,18 +211,6 @@ mod tests {
     }
 
     #[test]
-    fn below_is_by_rdn_and_not_by_text() {
-        let base = dn("ou=x,dc=example,dc=org");
-        assert!(dn("CN=a,OU=X,DC=example,DC=org").is_below(&base));
-        assert!(base.is_below(&base));
-        assert!(base.is_below(&dn("")));
-        assert!(!dn("dc=example,dc=org").is_below(&base));
-        assert!(!dn(r"cn=a\,ou=x,dc=example,dc=org").is_below(&base));
-        assert!(!dn("cn=aou=x,dc=example,dc=org").is_below(&base));
-        assert!(!dn("").is_below(&base));
-    }
-
-    #[test]
     fn kept_in_a_file_as_text() {
         let json = serde_json::to_string(&dn(r"CN=a\,b")).expect("JSON");
         assert_eq!(json, r#""cn=a\\2cb""#);
@@ -253,7 +234,6 @@ mod tests {
         fn any_text_parses_without_panic_and_its_form_is_stable(text in ".{0,60}|[cn=,+\\\\#0-9a\" ]{0,30}") {
             if let Some(dn) = Dn::parse(&text) {
                 prop_assert_eq!(Dn::parse(dn.as_str()), Some(dn.clone()));
-                prop_assert!(dn.is_below(&dn));
             }
         }
 

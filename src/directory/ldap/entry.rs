@@ -101,11 +101,6 @@ impl Entry {
         self.texts(attribute).next()
     }
 
-    /// How many values [`Self::texts`] leaves out.
-    pub fn not_texts(&self, attribute: &str) -> usize {
-        self.values(attribute).len() - self.texts(attribute).count()
-    }
-
     /// `None`: all values are there.
     pub fn range(&self, attribute: &str) -> Option<Range> {
         self.find(attribute)?.range
@@ -247,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_text_are_left_out_and_counted() {
+    fn values_that_are_no_text_are_left_out() {
         let entry = entry_of(vec![attribute("x", &[b"\xff\xfe", b"a", b"\x80", b"b"])]);
         assert_eq!(entry.texts("x").collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!((entry.first_text("x"), entry.not_texts("x")), (Some("a"), 2));
+        assert_eq!(entry.first_text("x"), Some("a"));
         assert_eq!(entry.values("x").len(), 4);
     }
 

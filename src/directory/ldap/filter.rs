@@ -18,7 +18,6 @@ pub enum Filter {
     And(Vec<Self>),
     /// Of none: nothing.
     Or(Vec<Self>),
-    Not(Box<Self>),
     /// As the configuration has it (see [`is_filter`]).
     Raw(String),
 }
@@ -58,7 +57,6 @@ impl fmt::Display for Filter {
             Self::Or(parts) if parts.is_empty() => f.write_str("(!(objectClass=*))"),
             Self::And(parts) => write_set(f, '&', parts),
             Self::Or(parts) => write_set(f, '|', parts),
-            Self::Not(part) => write!(f, "(!{part})"),
             Self::Raw(text) => f.write_str(text),
         }
     }
@@ -116,7 +114,6 @@ mod tests {
             Filter::Or(parts) if parts.is_empty() => context(2, vec![anything()]),
             Filter::And(parts) => context(0, all(parts)),
             Filter::Or(parts) => context(1, all(parts)),
-            Filter::Not(part) => context(2, vec![ber(part)]),
             Filter::Equal(name, value) => context(3, vec![string(name.as_bytes()), string(value)]),
             Filter::AtLeast(name, value) => {
                 context(5, vec![string(name.as_bytes()), string(value)])
@@ -155,11 +152,7 @@ mod tests {
         ];
         leaf.prop_recursive(3, 16, 4, |inner| {
             let several = prop::collection::vec(inner.clone(), 0..4);
-            prop_oneof![
-                several.clone().prop_map(Filter::And),
-                several.prop_map(Filter::Or),
-                inner.prop_map(|part| Filter::Not(part.into())),
-            ]
+            prop_oneof![several.clone().prop_map(Filter::And), several.prop_map(Filter::Or),]
         })
     }
 
@@ -180,7 +173,6 @@ mod tests {
             (Filter::And(vec![a.clone()]), "(uid=a)"),
             (Filter::And(Vec::new()), "(objectClass=*)"),
             (Filter::Or(Vec::new()), "(!(objectClass=*))"),
-            (Filter::Not(a.into()), "(!(uid=a))"),
             (Filter::equal("objectGUID", [0xff, b'a']), r"(objectGUID=\ff\61)"),
             (Filter::equal("uid", "*)(uid=*"), r"(uid=\2a\29\28uid=\2a)"),
         ];

@@ -64,10 +64,6 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
 
-/// Of this, so much may go to the groups of the rules where they are not read yet: a silent server has
-/// its 800 ms, and the next one its turn.
-const WAIT_FOR_GROUPS: Duration = Duration::from_millis(1_200);
-
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;
 
@@ -249,12 +245,14 @@ impl Inner {
             if self.resolver.pool.servers().is_empty() {
                 self.find_servers().await;
             }
-            // Where no server answers, nobody waits for one more to say so.
-            if !self.has_read(groups)
-                && self.resolver.pool.preferred().is_some()
-                && let Err(fault) = self.take_up(groups).await
-            {
-                tracing::debug!(%fault, "the groups of the configuration cannot be read");
+            // Where no server answers, nobody waits for one more to say so; and the account must have
+            // its time beside the groups.
+            if !self.has_read(groups) && self.resolver.pool.preferred().is_some() {
+                let reading =
+                    tokio::time::timeout(self.settings.wait * 2 / 3, self.take_up(groups));
+                if let Ok(Err(fault)) = reading.await {
+                    tracing::debug!(%fault, "the groups of the configuration cannot be read");
+                }
             }
             self.known_account(login, groups, self.settings.wait).await
         };

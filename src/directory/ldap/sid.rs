@@ -54,12 +54,6 @@ impl Sid {
         bytes
     }
 
-    /// The domain, and who it is in it; `None` for a SID that is in no domain.
-    pub fn domain_and_rid(&self) -> Option<(Self, u32)> {
-        let (&rid, domain) = self.subs.split_last()?;
-        Some((Self::of(self.authority, domain.into())?, rid))
-    }
-
     /// Another one of the same domain: the group that `primaryGroupID` names.
     pub fn with_rid(&self, rid: u32) -> Self {
         let mut other = self.clone();
@@ -145,11 +139,7 @@ mod tests {
     #[test]
     fn the_primary_group_is_another_rid_of_the_domain() {
         let sid = Sid::from_bytes(ADMINS).expect("a SID");
-        let (domain, rid) = sid.domain_and_rid().expect("in a domain");
-        assert_eq!(rid, 512);
-        assert_eq!(domain.to_string(), "S-1-5-21-123456789-987654321-4294967295");
         assert_eq!(sid.with_rid(513).to_string(), ADMINS_TEXT.replace("-512", "-513"));
-        assert_eq!(Sid::parse("S-1-1-0").expect("everyone").domain_and_rid(), None);
     }
 
     #[test]
