@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gatepost::directory::Directory;
 use gatepost::directory::meter::LookupResult::{self, Cached, Error, Fresh, Stale, Timeout};
-use gatepost::rights::{Lookup, Membership};
+use gatepost::rights::Lookup;
 
 use crate::ldap_server::people::people;
 use crate::ldap_server::{Authority, Behaviour, Deviation, Server, When, garbage};
@@ -151,7 +151,8 @@ async fn a_bind_that_is_never_answered() {
     site.tend();
     server.on(When::bind(), Deviation::Silence);
     assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
-    assert_eq!(site.results(), [Timeout]);
+    // The groups have waited it out, and the account needs not.
+    assert!(matches!(*site.results(), [Timeout | Error]));
     server.behave();
     site.is_well_again("alice").await;
 }
@@ -271,13 +272,7 @@ async fn groups_whose_pages_have_no_end_hold_up_no_question() {
     let mut site = Site::new(&[&server]);
     server.on(When::search().paged(), Deviation::EndlessPages);
     site.tend();
-    match site.lookup("alice").await {
-        Lookup::Found(holder) => {
-            let unknown = |membership: &Membership| *membership == Membership::Unknown;
-            assert!(holder.memberships.0.iter().all(unknown), "{holder:?}");
-        }
-        other => assert_eq!(other, Lookup::Unavailable),
-    }
+    assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
     server.behave();
     site.comes("alice", "ynn").await;
 }

@@ -261,6 +261,7 @@ async fn groups_that_cannot_be_read_at_all_leave_nothing_known() {
         server.on(group.clone(), Deviation::result(code, ""));
         let site = Site::new(&[&server]);
         assert_eq!(site.lookup("alice").await, Lookup::Unavailable, "{code}");
+        assert_eq!(site.results(), [Error], "{code}");
         server.behave();
         assert_eq!(site.memberships("alice").await, "ynn", "{code}");
     }
