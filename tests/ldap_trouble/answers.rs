@@ -269,7 +269,7 @@ async fn a_listing_whose_pages_have_no_end_ends() {
 #[tokio::test]
 async fn groups_whose_pages_have_no_end_hold_up_no_question() {
     let server = Server::start(people());
-    let mut site = Site::new(&[&server]);
+    let mut site = Site::with(&[&server], |plan| plan.settings.wait = SHORT);
     server.on(When::search().paged(), Deviation::EndlessPages);
     site.tend();
     assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
