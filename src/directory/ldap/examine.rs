@@ -1,8 +1,10 @@
 //! `gatepost check --online`: each server, the base, the groups and what the schema promises, tried
 //! out one by one.
 
+use std::path::Path;
 use std::time::Duration;
 
+use nix::unistd::{AccessFlags, access};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::directory::Examined;
@@ -34,6 +36,7 @@ impl Inner {
         for server in servers.iter() {
             answers |= self.examine_server(server, &mut found).await;
         }
+        found.extend(self.cache.snapshot.as_deref().map(examine_snapshot));
         if answers {
             self.examine_content(&mut found).await;
             self.examine_groups(groups, &mut found).await;
@@ -187,6 +190,22 @@ impl Inner {
         if !groups.is_empty() {
             let ms = (self.clock)().ms_since(begun);
             found.push(Examined::good("groups", format!("read in {ms} ms")));
+        }
+    }
+}
+
+/// Whether the snapshot can be written beside and moved into place, by whoever runs this.
+fn examine_snapshot(path: &Path) -> Examined {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let shown = path.display();
+    match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) => Examined::good("snapshot", format!("{shown} can be written")),
+        Err(fault) => {
+            let what = format!(
+                "{shown} cannot be written ({}): a restart while the directory is silent knows nobody",
+                fault.desc()
+            );
+            Examined::warning("snapshot", what)
         }
     }
 }
