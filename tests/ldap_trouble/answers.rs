@@ -197,7 +197,7 @@ async fn tls_that_is_never_answered() {
         server.freeze();
         server.close_all();
         assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
-        assert_eq!(site.results(), [Timeout]);
+        assert!(matches!(*site.results(), [Timeout | Error]));
         server.thaw();
         site.is_well_again("alice").await;
     }

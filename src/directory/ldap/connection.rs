@@ -177,8 +177,11 @@ impl Connection {
                 let _turn = credential.turn(&self.server).await;
                 let password = credential.password(at).await.map_err(refused)?;
                 let result = ldap.simple_bind(dn, &password).await;
-                if matches!(&result, Ok(result) if result.rc == 49) {
-                    credential.refused(&password, at);
+                if let Ok(result) = &result
+                    && result.rc == 49
+                {
+                    let why = Fault::of_result("", result).to_string();
+                    credential.refused(&password, why, at);
                 }
                 result
             }

@@ -28,6 +28,8 @@ pub(super) struct Credential {
 
 struct Refused {
     password: String,
+    /// What the server said.
+    why: String,
     at: Timestamp,
 }
 
@@ -57,15 +59,18 @@ impl Credential {
                 if refused.password == password
                     && at.ms_since(refused.at) < PAUSE.as_millis() as u64 =>
             {
-                Err("the password was refused and has not changed since; not tried again for now, lest the account be locked".into())
+                Err(format!(
+                    "{}; the password has not changed since and is not tried again for now, lest the account be locked",
+                    refused.why
+                ))
             }
             _ => Ok(password),
         }
     }
 
-    /// The server did not take this password.
-    pub fn refused(&self, password: &str, at: Timestamp) {
-        *self.refused.lock() = Some(Refused { password: password.into(), at });
+    /// A server did not take this password.
+    pub fn refused(&self, password: &str, why: String, at: Timestamp) {
+        *self.refused.lock() = Some(Refused { password: password.into(), why, at });
     }
 }
 
@@ -98,8 +103,9 @@ mod tests {
         let bind = Bind::Simple { dn: "cn=x".into(), password_file: file.clone() };
         let credential = Credential::of(&bind);
         assert_eq!(credential.password(at(0)).await.as_deref(), Ok("old"));
-        credential.refused("old", at(0));
-        assert!(credential.password(at(0)).await.is_err());
+        credential.refused("old", "result 49".into(), at(0));
+        let refused = credential.password(at(0)).await.expect_err("refused");
+        assert!(refused.starts_with("result 49; the password has not changed"), "{refused}");
         assert!(credential.password(at(179)).await.is_err());
         assert_eq!(credential.password(at(180)).await.as_deref(), Ok("old"));
         std::fs::write(&file, "new").expect("written");
