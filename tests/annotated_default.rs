@@ -1,8 +1,8 @@
 //! `config/gatepost.toml` has every key, each with its default. A line that begins with `#` and no
 //! blank is a setting that is not in force; a comment begins with `# `.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use gatepost::config::{Config, DirectorySource, parse};
 use gatepost::settings::{Fault, Setting};
@@ -14,6 +14,8 @@ const HOST: &str = "mx1.example.org";
 
 /// A key that no table knows, to be told those that it does know.
 const NO_KEY: &str = "no-such-key";
+
+const BY_LDAP: &str = "\ntype = \"ldap\"\n";
 
 #[test]
 fn the_annotated_default_has_no_fault() {
@@ -63,19 +65,21 @@ fn every_default_is_written_with_its_value() {
 
 #[test]
 fn every_value_that_has_a_default_is_that_default() {
-    let text = in_force(&plain());
     let mut wrong = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| is_setting(line)) {
-        let header = header_above(&text, number);
-        let key = line.split_once(" = ").map_or(line, |(key, _)| key);
-        // A key that must be given has no default.
-        let Ok(config) = try_read(&without(&text, number)) else { continue };
-        let is_this = |setting: &&Setting| setting.header == header && setting.key == key;
-        let default = config.settings.iter().filter(is_this).find(|setting| setting.line.is_none());
-        if let Some(default) = default
-            && assignment(default) != line
-        {
-            wrong.push(format!("{header} {line}: the default is {}", default.value));
+    for text in directories() {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| is_setting(line)) {
+            let header = header_above(&text, number);
+            let key = line.split_once(" = ").map_or(line, |(key, _)| key);
+            // A key that must be given has no default.
+            let Ok(config) = try_read(&without(&text, number)) else { continue };
+            let is_this = |setting: &&Setting| setting.header == header && setting.key == key;
+            let mut settings = config.settings.iter().filter(is_this);
+            let default = settings.find(|setting| setting.line.is_none());
+            if let Some(default) = default
+                && assignment(default) != line
+            {
+                wrong.push(format!("{header} {line}: the default is {}", default.value));
+            }
         }
     }
     assert!(wrong.is_empty(), "{FILE}: {wrong:#?}");
@@ -91,10 +95,11 @@ fn every_key_the_reader_knows_is_written() {
         lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.into()).collect()
     };
     let paths: Vec<&str> = written.keys().map(|header| path_of(header)).collect();
-    let faults = match try_read(&with_unknown_keys(&text)) {
+    let faults = directories().map(|text| match try_read(&with_unknown_keys(&text)) {
         Ok(_) => panic!("unknown keys are no faults"),
         Err(faults) => faults,
-    };
+    });
+    let faults = faults.concat();
     let mut missing = Vec::new();
     for fault in &faults {
         let table = table_of(fault);
@@ -108,8 +113,7 @@ fn every_key_the_reader_knows_is_written() {
         }
     }
     assert!(missing.is_empty(), "{FILE} lacks: {missing:?}");
-    let tables = faults.iter().map(table_of);
-    let asked: std::collections::BTreeSet<String> = tables.collect();
+    let asked: BTreeSet<String> = faults.iter().map(table_of).collect();
     for path in paths {
         assert!(asked.contains(path), "[{path}] was not asked for its keys");
     }
@@ -120,32 +124,31 @@ fn plain() -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
 }
 
-/// The folder of the people.toml that the file names.
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/people")
-}
-
 fn read(text: &str) -> Config {
-    no_fault(try_read(text))
-}
-
-/// With the files that `[directory.ldap]` names at hand.
-fn read_by_ldap(text: &str) -> Config {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/ldap");
-    let config = no_fault(parse(FILE, text, &folder, HOST));
-    assert!(matches!(config.startup.directory, Some(DirectorySource::Ldap { .. })));
-    config
-}
-
-fn no_fault(read: Result<Config, Vec<Fault>>) -> Config {
-    read.unwrap_or_else(|faults| {
+    try_read(text).unwrap_or_else(|faults| {
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         panic!("{}", told.join("\n"))
     })
 }
 
+fn read_by_ldap(text: &str) -> Config {
+    let config = read(text);
+    assert!(matches!(config.startup.directory, Some(DirectorySource::Ldap { .. })));
+    config
+}
+
+/// Where the files are that a directory of this type names.
 fn try_read(text: &str) -> Result<Config, Vec<Fault>> {
-    parse(FILE, text, &folder(), HOST)
+    let folder = if text.contains(BY_LDAP) { "ldap" } else { "people" };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs").join(folder);
+    parse(FILE, text, &folder, HOST)
+}
+
+/// All in force, with a directory in a file and with one by LDAP: the table of the other is not read.
+fn directories() -> [String; 2] {
+    let text = in_force(&plain());
+    let by_ldap = without_keys(&by_ldap(&text), &["discover"]);
+    [text, by_ldap]
 }
 
 /// The text with every setting and table in force that is written behind a `#`.
@@ -204,9 +207,9 @@ fn without(text: &str, number: usize) -> String {
 
 /// The directory by LDAP in place of the one in a file.
 fn by_ldap(text: &str) -> String {
-    let (file, ldap) = ("\ntype = \"file\"\n", "\ntype = \"ldap\"\n");
+    let file = "\ntype = \"file\"\n";
     assert_eq!(text.matches(file).count(), 1, "one directory is a file");
-    text.replace(file, ldap)
+    text.replace(file, BY_LDAP)
 }
 
 /// The file as it stands, with what a directory by LDAP cannot do without.

@@ -73,7 +73,7 @@ fn stems(folder: &Path, extension: &str) -> BTreeSet<String> {
 
 /// Tells of every file that differs, not of the first alone.
 fn compare_all(folder: &Path, names: &BTreeSet<String>, exit: i32) {
-    set_password_modes();
+    set_modes_of_secrets();
     let mut differing = String::new();
     for name in names {
         let expected = read(&folder.join(format!("{name}.expected")));
@@ -90,10 +90,16 @@ fn compare_all(folder: &Path, names: &BTreeSet<String>, exit: i32) {
 }
 
 /// A version control system keeps no permission bits but those of execution.
-fn set_password_modes() {
-    let passwords = [("bind", 0o640), ("blank", 0o640), ("empty", 0o640), ("open", 0o644)];
-    for (name, mode) in passwords {
-        let path = folder(&format!("tests/bad-configs/ldap/{name}.pw"));
+fn set_modes_of_secrets() {
+    let secrets = [
+        ("bind.pw", 0o640),
+        ("blank.pw", 0o640),
+        ("empty.pw", 0o640),
+        ("open.pw", 0o644),
+        ("client.key", 0o640),
+    ];
+    for (name, mode) in secrets {
+        let path = folder("tests/bad-configs/ldap").join(name);
         std::fs::set_permissions(&path, Permissions::from_mode(mode))
             .unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
     }

@@ -125,6 +125,21 @@ fn the_shipped_configuration_has_no_faults() {
     assert!(checked.status.success(), "{checked:?}");
 }
 
+#[test]
+fn the_shipped_configuration_for_active_directory_has_no_faults() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("active-directory");
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    for (from, to) in [
+        ("deploy/active-directory.toml", "gatepost.toml"),
+        ("tests/bad-configs/ldap/ca.pem", "ca.pem"),
+        ("tests/bad-configs/ldap/bind.pw", "bind.pw"),
+    ] {
+        fs::copy(root().join(from), folder.join(to)).expect("a file can be copied");
+    }
+    let checked = gatepost(&["check", &folder.join("gatepost.toml").to_string_lossy()]);
+    assert!(checked.status.success(), "{checked:?}");
+}
+
 fn bob() -> Vec<&'static str> {
     let words = "--client 192.0.2.9 --login bob --sender bob@example.org --rcpt x@far.test";
     words.split(' ').collect()

@@ -7,14 +7,16 @@ use crate::config::DirectorySource;
 use crate::config::ldap::read_ldap;
 use crate::decision::OnFailure;
 use crate::directory::cache;
-use crate::settings::{Item, Reader, Table, duration, duration_text};
+use crate::settings::{Reader, Table, duration, duration_text};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     File,
     Ldap,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn read_directory(
@@ -27,122 +29,41 @@ pub(super) fn read_directory(
     if table.is_present() {
         kind = table.required_choice(reader, "type", &[("file", Kind::File), ("ldap", Kind::Ldap)]);
     }
-    let file = read_file(reader, &mut table, kind, folder);
-    let ldap = read_ldap(reader, &mut table, kind, folder);
+    let file = table.table(reader, "file");
+    let ldap = table.table(reader, "ldap");
+    let (mut path, mut settings) = (None, None);
+    match kind {
+        Some(Kind::File) => {
+            warn_of_unused(reader, &ldap, "file");
+            path = read_file(reader, file, folder);
+        }
+        Some(Kind::Ldap) => {
+            warn_of_unused(reader, &file, "ldap");
+            settings = read_ldap(reader, ldap, folder);
+        }
+        None => {}
+    }
     let (cache, on_failure) = read_cache(reader, &mut table, kind, folder);
     table.finish(reader);
-    let source = match kind {
-        Some(Kind::File) => file.map(DirectorySource::File),
-        Some(Kind::Ldap) => ldap.map(|ldap| DirectorySource::Ldap { ldap: Box::new(ldap), cache }),
-        None => None,
+    let source = match path {
+        Some(path) => Some(DirectorySource::File(path)),
+        None => settings.map(|ldap| DirectorySource::Ldap { ldap: Box::new(ldap), cache }),
     };
     (source, on_failure)
 }
 
-/// A table of the other type is read, for its faults, and told of.
-pub(super) fn warn_of_other(reader: &mut Reader, table: &Table, chosen: &str) {
-    let what = format!("not used: directory.type is \"{chosen}\"");
-    reader.warn(table.at(), table.path(), what);
+/// What the table of the other type says is not even looked at.
+fn warn_of_unused(reader: &mut Reader, table: &Table, chosen: &str) {
+    if table.is_present() {
+        let what = format!("not read: directory.type is \"{chosen}\"");
+        reader.warn(table.at(), table.path(), what);
+    }
 }
 
-fn read_file(
-    reader: &mut Reader,
-    table: &mut Table<'_, '_>,
-    kind: Option<Kind>,
-    folder: &Path,
-) -> Option<PathBuf> {
-    let mut file = table.table(reader, "file");
-    let mut path = None;
-    if kind == Some(Kind::File) || file.is_present() {
-        let item = file.required(reader, "path", "the path of a directory file");
-        if kind == Some(Kind::File) {
-            path = item.and_then(|item| existing(reader, &item, folder));
-        } else if kind == Some(Kind::Ldap) {
-            warn_of_other(reader, &file, "ldap");
-        }
-    }
-    file.finish(reader);
-    path
-}
-
-fn read_cache(
-    reader: &mut Reader,
-    table: &mut Table<'_, '_>,
-    kind: Option<Kind>,
-    folder: &Path,
-) -> (cache::Settings, OnFailure) {
-    let mut cache = table.table(reader, "cache");
-    let within = |least: Duration, most: Duration, allowed: &'static str| {
-        move |text: &str| {
-            let allows = |found: &Duration| (least..=most).contains(found);
-            duration(text).ok().filter(allows).ok_or_else(|| format!("expected {allowed}"))
-        }
-    };
-    let second = Duration::from_secs(1);
-    let fresh = cache.parsed(reader, "fresh", "5m", within(second, DAY, "1s to 1d"));
-    let serve_stale = cache.parsed(
-        reader,
-        "serve-stale",
-        "7d",
-        within(second, DAY * 365, "1s to 365d, and not less than fresh"),
-    );
-    if serve_stale < fresh {
-        let (found, least) = (duration_text(serve_stale), duration_text(fresh));
-        let what = format!(
-            "expected at least fresh, {least}, found {found}: an answer would be forgotten before it is old"
-        );
-        reader.fault(cache.place("serve-stale"), &cache.key("serve-stale"), what);
-    }
-    let hour = Duration::from_secs(3600);
-    let negative = cache.parsed(reader, "negative", "1m", within(second, hour, "1s to 1h"));
-    let accounts = cache.number(reader, "accounts", 100_000, 1..=100_000_000);
-    let recipients = cache.number(reader, "recipients", 100_000, 1..=100_000_000);
-    let snapshot = cache.parsed(
-        reader,
-        "snapshot",
-        "/var/lib/gatepost/directory.snapshot",
-        |text| match text {
-            "off" => Ok(None),
-            "" => Err("expected a path, or \"off\"".into()),
-            _ => Ok(Some(folder.join(text))),
-        },
-    );
-    let watch = cache.parsed(reader, "watch", "off", |text| match text {
-        "off" => Ok(None),
-        _ => match duration(text) {
-            Ok(every) if every >= second => Ok(Some(every)),
-            _ => Err("expected \"off\", or a duration of at least 1s such as \"5s\"".into()),
-        },
-    });
-    let on_failure = cache.choice(
-        reader,
-        "on-failure",
-        "defer",
-        &[("defer", OnFailure::Defer), ("pass", OnFailure::Pass)],
-    );
-    if on_failure == OnFailure::Pass {
-        reader.warn(
-            cache.place("on-failure"),
-            &cache.key("on-failure"),
-            "\"pass\": while the directory is silent, whoever it never told us of may send as if every allow were given; what a deny may settle is still deferred",
-        );
-    }
-    if kind == Some(Kind::File) {
-        let of_ldap =
-            ["fresh", "serve-stale", "negative", "accounts", "recipients", "snapshot", "watch"];
-        for key in of_ldap.into_iter().filter(|key| !cache.is_absent(key)) {
-            let what = "not used: a directory file is read whole, and nothing of it is cached";
-            reader.warn(cache.place(key), &cache.key(key), what);
-        }
-    }
-    cache.finish(reader);
-    let settings =
-        cache::Settings { fresh, serve_stale, negative, accounts, recipients, snapshot, watch };
-    (settings, on_failure)
-}
-
-/// The file, where it is there.
-pub(super) fn existing(reader: &mut Reader, item: &Item<String>, folder: &Path) -> Option<PathBuf> {
+fn read_file(reader: &mut Reader, mut table: Table<'_, '_>, folder: &Path) -> Option<PathBuf> {
+    let item = table.required(reader, "path", "the path of a directory file");
+    table.finish(reader);
+    let item = item?;
     let path = folder.join(&item.value);
     match std::fs::metadata(&path) {
         Ok(_) => Some(path),
@@ -153,19 +74,101 @@ pub(super) fn existing(reader: &mut Reader, item: &Item<String>, folder: &Path) 
     }
 }
 
+fn read_cache(
+    reader: &mut Reader,
+    table: &mut Table<'_, '_>,
+    kind: Option<Kind>,
+    folder: &Path,
+) -> (cache::Settings, OnFailure) {
+    let mut table = table.table(reader, "cache");
+    let settings = cache::Settings {
+        fresh: table.parsed(reader, "fresh", "5m", |text| up_to(DAY, text)),
+        serve_stale: table.parsed(reader, "serve-stale", "7d", |text| up_to(365 * DAY, text)),
+        negative: table.parsed(reader, "negative", "1m", |text| up_to(HOUR, text)),
+        accounts: table.number(reader, "accounts", 100_000, 1..=100_000_000),
+        recipients: table.number(reader, "recipients", 100_000, 1..=100_000_000),
+        snapshot: table.parsed(
+            reader,
+            "snapshot",
+            "/var/lib/gatepost/directory.snapshot",
+            |text| match text {
+                "off" => Ok(None),
+                "" => Err("expected a path, or \"off\"".into()),
+                _ => Ok(Some(folder.join(text))),
+            },
+        ),
+        watch: table.parsed(reader, "watch", "off", |text| match text {
+            "off" => Ok(None),
+            _ => up_to(DAY, text).map(Some).map_err(|what| format!("{what}, or \"off\"")),
+        }),
+    };
+    let on_failure = table.choice(
+        reader,
+        "on-failure",
+        "defer",
+        &[("defer", OnFailure::Defer), ("pass", OnFailure::Pass)],
+    );
+    check_times(reader, &table, &settings);
+    if on_failure == OnFailure::Pass {
+        reader.warn(
+            table.place("on-failure"),
+            &table.key("on-failure"),
+            "\"pass\": while the directory is silent, whoever it never told us of may send as if every allow were given; what a deny may settle is still deferred",
+        );
+    }
+    if kind == Some(Kind::File) {
+        warn_of_unused_keys(reader, &table);
+    }
+    table.finish(reader);
+    (settings, on_failure)
+}
+
+/// A duration of at least a second.
+fn up_to(most: Duration, text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        found if (SECOND..=most).contains(&found) => Ok(found),
+        _ => Err(format!("expected 1s to {}", duration_text(most))),
+    }
+}
+
+fn check_times(reader: &mut Reader, table: &Table, settings: &cache::Settings) {
+    let fresh = duration_text(settings.fresh);
+    if settings.serve_stale < settings.fresh {
+        let found = duration_text(settings.serve_stale);
+        let what = format!(
+            "expected at least fresh, {fresh}, found {found}: an answer would be forgotten before it is old"
+        );
+        reader.fault(table.place("serve-stale"), &table.key("serve-stale"), what);
+    }
+    if settings.watch.is_some_and(|every| every >= settings.fresh) {
+        let what = format!(
+            "not less than fresh ({fresh}): by then every answer is asked for again anyway"
+        );
+        reader.warn(table.place("watch"), &table.key("watch"), what);
+    }
+}
+
+fn warn_of_unused_keys(reader: &mut Reader, table: &Table) {
+    for key in ["fresh", "serve-stale", "negative", "accounts", "recipients", "snapshot", "watch"] {
+        if !table.is_absent(key) {
+            let what = "not used: a directory file is read whole, and nothing of it is cached";
+            reader.warn(table.place(key), &table.key(key), what);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::parse;
 
     fn read(cache: &str) -> cache::Settings {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/ldap");
         let text = format!(
             "[directory]\ntype = \"ldap\"\n[directory.ldap]\nservers = [\"ldaps://dc1\"]\n\
              schema = \"freeipa\"\nbase = \"dc=x\"\n[directory.ldap.bind]\nmethod = \"anonymous\"\n\
              [directory.cache]\n{cache}"
         );
-        let config = parse("gatepost.toml", &text, &folder, "mx1");
+        let config = parse("gatepost.toml", &text, Path::new(""), "mx1");
         let config = config.unwrap_or_else(|faults| panic!("{faults:?}"));
         match config.startup.directory {
             Some(DirectorySource::Ldap { cache, .. }) => cache,
@@ -193,10 +196,10 @@ mod tests {
     #[test]
     fn the_upper_edges_of_the_ranges_are_allowed() {
         let keys = "fresh = \"86400s\"\nserve-stale = \"365d\"\nnegative = \"60m\"\n\
-                    accounts = 100_000_000\nrecipients = 100_000_000\nwatch = \"365d\"\n";
+                    accounts = 100_000_000\nrecipients = 100_000_000\nwatch = \"24h\"\n";
         let read = read(keys);
         assert_eq!((read.fresh, read.serve_stale), (DAY, DAY * 365));
-        assert_eq!((read.negative, read.watch), (DAY / 24, Some(DAY * 365)));
+        assert_eq!((read.negative, read.watch), (DAY / 24, Some(DAY)));
         assert_eq!((read.accounts, read.recipients), (100_000_000, 100_000_000));
     }
 

@@ -1,90 +1,60 @@
 //! `[directory.ldap]` and the tables below it.
 
-use std::io::Read;
-use std::ops::RangeInclusive;
+mod bind;
+mod schema;
+mod servers;
+mod tls;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::config::directory::{Kind, existing, warn_of_other};
-use crate::config::ldap_servers::read_servers;
-use crate::directory::ldap::schema::{self, Schema};
-use crate::directory::ldap::settings::{Bind, Servers, Settings, Tls, WAIT};
-use crate::directory::ldap::{Dn, is_attribute, is_filter};
+use crate::config::ldap::bind::read_bind;
+use crate::config::ldap::schema::read_schema;
+use crate::config::ldap::servers::{parse_domain, read_servers};
+use crate::config::ldap::tls::{check_plaintext, read_tls};
+use crate::directory::ldap::Dn;
+use crate::directory::ldap::schema::Kind;
+use crate::directory::ldap::settings::{Bind, Settings, WAIT};
 use crate::settings::{Item, Reader, Table, duration};
 
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(50);
+
 /// The engine waits 2 s for a lookup; in that time a second server must have its turn.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_millis(1500);
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(1500);
 
 pub(super) fn read_ldap(
     reader: &mut Reader,
-    directory: &mut Table<'_, '_>,
-    kind: Option<Kind>,
+    mut table: Table<'_, '_>,
     folder: &Path,
 ) -> Option<Settings> {
-    let mut table = directory.table(reader, "ldap");
-    let is_wanted = kind == Some(Kind::Ldap);
-    if !is_wanted && !table.is_present() {
-        // Asked for all the same, so that the tables below it count as known.
-        table.finish(reader);
-        return None;
-    }
-    if !is_wanted {
-        warn_of_other(reader, &table, "file");
-    }
-    let kinds = schema::Kind::ALL.map(|kind| (kind.as_str(), kind));
-    let family = table.required_choice(reader, "schema", &kinds);
-    let mut schema = Schema::of(family.unwrap_or(schema::Kind::Rfc2307bis));
-    let base = table.required(
-        reader,
-        "base",
-        "the DN below which accounts are, such as \"DC=example,DC=org\"",
-    );
-    let base = base.and_then(|item| dn(reader, item));
-    let group_base = table.text_or(reader, "group-base", base.as_deref().unwrap_or(""));
-    let group_base = group_base.map_or_else(|| base.clone(), |item| dn(reader, item));
-    read_filters(reader, &mut table, &mut schema);
-    read_names(reader, &mut table, "names", &mut schema.names);
-    read_names(reader, &mut table, "login-forms", &mut schema.login_forms);
-    if table.is_empty_array("login-forms") {
-        let what = "empty: no login would find its account";
-        reader.fault(table.place("login-forms"), &table.key("login-forms"), what);
-    }
-    let realm = match family {
-        Some(schema::Kind::ActiveDirectory) => base.as_deref().and_then(domain_of),
+    let mut tls_table = table.table(reader, "tls");
+    let tls = read_tls(reader, &mut tls_table, folder);
+    let schema = read_schema(reader, &mut table);
+    let bind = read_bind(reader, &mut table, folder, schema.kind, (&tls, &tls_table));
+    // GSSAPI seals what it sends by itself.
+    let is_sealed = bind == Some(Bind::Gssapi);
+    let is_plain_allowed = tls.starttls || tls.insecure_plaintext || is_sealed;
+    let servers = read_servers(reader, &mut table, is_plain_allowed);
+    check_plaintext(reader, &tls_table, &tls, servers.as_ref());
+    tls_table.finish(reader);
+    let bases = read_bases(reader, &mut table);
+    let realm = match (&bases, schema.kind) {
+        (Some((base, _)), Kind::ActiveDirectory) => domain_of(base),
         _ => None,
     };
-    let realms =
-        read_folded(reader, &mut table, "realms", "a realm such as \"example.org\"", realm);
-    let netbios =
-        read_folded(reader, &mut table, "netbios", "a NetBIOS domain such as \"EXAMPLE\"", None);
+    let realms = table.all_parsed(reader, "realms", realm.as_slice(), realm_name);
+    let netbios = table.all_parsed(reader, "netbios", &[], netbios_name);
     let connections = table.number(reader, "connections", 4, 1..=32);
-    let timeout = table.parsed(reader, "timeout", "800ms", |text| {
-        let allowed = duration(text).ok().filter(|timeout| TIMEOUTS.contains(timeout));
-        allowed.ok_or_else(|| {
-            "expected 50ms to 1500ms: a lookup has 2s, in which a second server must have its turn"
-                .into()
-        })
-    });
-    read_attributes(reader, &mut table, &mut schema);
-    let tls = read_tls(reader, &mut table, is_wanted, folder);
-    let (bind, method) = read_bind(reader, &mut table, is_wanted, folder, &tls);
-    let is_sealed = bind == Some(Bind::Gssapi);
-    let servers = read_servers(reader, &mut table, is_wanted, &tls, is_sealed);
-    if matches!(bind, Some(Bind::Simple { .. }))
-        && servers.as_ref().is_some_and(|servers| goes_plain(servers, &tls))
-    {
-        let what =
-            "\"simple\" with insecure-plaintext: the password goes over the wire in the clear";
-        reader.warn(method.0, &method.1, what);
-    }
+    let timeout = table.parsed(reader, "timeout", "800ms", timeout);
     table.finish(reader);
+    let (base, group_base) = bases?;
     Some(Settings {
         servers: servers?,
         tls,
         bind: bind?,
-        base: base?,
-        group_base: group_base?,
+        base,
+        group_base,
         schema,
         realms,
         netbios,
@@ -94,290 +64,90 @@ pub(super) fn read_ldap(
     })
 }
 
-/// A DN as it is written. The empty one would be the root, below which AD finds nothing.
-fn dn(reader: &mut Reader, item: Item<String>) -> Option<String> {
-    match Dn::parse(&item.value) {
-        Some(dn) if !dn.as_str().is_empty() => Some(item.value),
-        _ => {
-            let what = "expected a DN such as \"DC=example,DC=org\" (RFC 4514)";
-            reader.fault(item.at, &item.key, what);
-            None
-        }
-    }
+/// `base` and `group-base`.
+fn read_bases(reader: &mut Reader, table: &mut Table<'_, '_>) -> Option<(String, String)> {
+    let form = format!("the DN below which accounts are, {SUCH_AS}");
+    let base = table.required(reader, "base", &form);
+    let default = base.as_ref().map_or("", |item| &item.value);
+    let group_base = table.text_or(reader, "group-base", default);
+    let base = base.and_then(|item| checked_dn(reader, &item));
+    let group_base = match group_base {
+        Some(item) => checked_dn(reader, &item),
+        None => base.clone(),
+    };
+    base.zip(group_base)
 }
 
-/// `OU=Staff,DC=example,DC=org` is in the domain example.org.
+const SUCH_AS: &str = "such as \"DC=example,DC=org\"";
+
+/// As it is written; not the root, which few servers let anybody search.
+fn checked_dn(reader: &mut Reader, item: &Item<String>) -> Option<String> {
+    let is_dn = Dn::parse(&item.value).is_some_and(|dn| !dn.as_str().is_empty());
+    if !is_dn {
+        reader.refuse(item, &format!("expected a DN, {SUCH_AS}"));
+    }
+    is_dn.then(|| item.value.clone())
+}
+
+/// `OU=Staff,DC=example,DC=org` is in the domain example.org (RFC 2247).
 fn domain_of(base: &str) -> Option<String> {
     let dn = Dn::parse(base)?;
-    // A comma inside a value is not written as one.
-    let labels = dn.as_str().split(',').filter_map(|rdn| rdn.strip_prefix("dc="));
-    let domain = labels.collect::<Vec<_>>().join(".");
-    (!domain.is_empty()).then_some(domain)
+    let label = |rdn| -> Option<&str> { str::strip_prefix(rdn, "dc=") };
+    let mut labels: Vec<&str> = dn.as_str().rsplit(',').map_while(label).collect();
+    labels.reverse();
+    let domain = labels.join(".");
+    parse_domain(&domain).is_ok().then_some(domain)
 }
 
-fn read_filters(reader: &mut Reader, table: &mut Table<'_, '_>, schema: &mut Schema) {
-    let filter = |text: &str| {
-        if is_filter(text) {
-            Ok(text.to_string())
-        } else {
-            Err("expected a filter of RFC 4515, such as \"(objectClass=person)\"".into())
-        }
-    };
-    for (key, of) in [
-        ("user-filter", &mut schema.user_filter),
-        ("group-filter", &mut schema.group_filter),
-        ("recipient-filter", &mut schema.recipient_filter),
-    ] {
-        *of = table.parsed(reader, key, &of.clone(), filter);
+/// Folded, as logins are compared.
+fn realm_name(text: &str) -> Result<Box<str>, String> {
+    parse_domain(text).map(|_| text.to_lowercase().into())
+}
+
+/// Folded, as logins are compared.
+fn netbios_name(text: &str) -> Result<Box<str>, String> {
+    if text.trim().is_empty() || text.contains(['\\', '@', '.']) {
+        return Err("expected the NetBIOS name of a domain, such as \"EXAMPLE\"".into());
     }
+    Ok(text.to_lowercase().into())
 }
 
-const ATTRIBUTE: &str = "expected the name of an attribute such as \"mail\", or its OID";
-
-/// An attribute, or an OID; empty means none.
-fn attribute(text: &str) -> Result<String, String> {
-    if text.is_empty() || is_attribute(text) {
-        Ok(text.into())
-    } else {
-        Err(format!("{ATTRIBUTE}; \"\": none"))
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        found if (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&found) => Ok(found),
+        _ => Err(
+            "expected 50ms to 1500ms: a lookup has 2s, in which a second server must have its turn"
+                .into(),
+        ),
     }
 }
 
-fn read_names(
-    reader: &mut Reader,
-    table: &mut Table<'_, '_>,
-    key: &'static str,
-    names: &mut Vec<String>,
-) {
-    let is_absent = table.is_absent(key);
-    let default = format!("{names:?}");
-    let items = table.texts_or(reader, key, &default);
-    if is_absent {
-        return;
-    }
-    names.clear();
-    for item in items {
-        if is_attribute(&item.value) {
-            names.push(item.value);
-        } else {
-            reader.fault(item.at, &item.key, ATTRIBUTE);
-        }
-    }
-}
-
-fn read_folded(
-    reader: &mut Reader,
-    table: &mut Table<'_, '_>,
-    key: &'static str,
-    form: &str,
-    default: Option<String>,
-) -> Vec<Box<str>> {
-    let is_absent = table.is_absent(key);
-    let shown = default.as_ref().map_or("[]".into(), |name| format!("[\"{name}\"]"));
-    let items = table.texts_or(reader, key, &shown);
-    if is_absent {
-        return default.into_iter().map(Into::into).collect();
-    }
-    for item in items.iter().filter(|item| item.value.trim().is_empty()) {
-        reader.fault(item.at, &item.key, format!("expected {form}"));
-    }
-    items.into_iter().map(|item| item.value.to_lowercase().into()).collect()
-}
-
-fn read_attributes(reader: &mut Reader, table: &mut Table<'_, '_>, schema: &mut Schema) {
-    let mut table = table.table(reader, "attributes");
-    for (key, of) in [
-        ("id", &mut schema.id),
-        ("member-of", &mut schema.member_of),
-        ("authenticated-only", &mut schema.authenticated_only),
-        ("accept-from", &mut schema.accept_from),
-        ("accept-from-groups", &mut schema.accept_from_groups),
-        ("reject-from", &mut schema.reject_from),
-        ("reject-from-groups", &mut schema.reject_from_groups),
-    ] {
-        *of = table.parsed(reader, key, &of.clone(), attribute);
-    }
-    for (key, of) in [
-        ("addresses", &mut schema.addresses),
-        ("group-names", &mut schema.group_names),
-        ("members", &mut schema.members),
-        ("member-logins", &mut schema.member_logins),
-        ("disabled", &mut schema.disabled),
-        ("expires", &mut schema.expires),
-        ("locked", &mut schema.locked),
-        ("password-set", &mut schema.password_set),
-    ] {
-        read_names(reader, &mut table, key, of);
-    }
-    table.finish(reader);
-}
-
-fn read_tls(reader: &mut Reader, table: &mut Table<'_, '_>, is_wanted: bool, folder: &Path) -> Tls {
-    let mut table = table.table(reader, "tls");
-    let starttls = table.flag(reader, "starttls", false);
-    let insecure_plaintext = table.flag(reader, "insecure-plaintext", false);
-    if insecure_plaintext {
-        reader.warn(
-            table.place("insecure-plaintext"),
-            &table.key("insecure-plaintext"),
-            "true: everybody on the way to an ldap:// server can read what it says, and forge who may send",
-        );
-    }
-    if starttls && insecure_plaintext {
-        let what = "true, and insecure-plaintext is true as well; give one of the two";
-        reader.fault(table.place("starttls"), &table.key("starttls"), what);
-    }
-    let mut file = |reader: &mut Reader, key: &'static str| -> Option<PathBuf> {
-        let item = table.text(reader, key)?;
-        if is_wanted { existing(reader, &item, folder) } else { Some(folder.join(item.value)) }
-    };
-    let ca_file = file(reader, "ca-file");
-    let certificate = file(reader, "client-certificate");
-    let key = file(reader, "client-key");
-    for (key, other) in [("client-certificate", "client-key"), ("client-key", "client-certificate")]
-    {
-        if !table.is_absent(key) && table.is_absent(other) {
-            reader.fault(table.place(key), &table.key(key), format!("needs {other} beside it"));
-        }
-    }
-    table.finish(reader);
-    Tls { starttls, insecure_plaintext, ca_file, client: certificate.zip(key) }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Simple,
-    External,
-    Gssapi,
-    Anonymous,
-}
-
-/// Whether one server at least is asked without TLS.
-fn goes_plain(servers: &Servers, tls: &Tls) -> bool {
-    let has_plain = match servers {
-        Servers::Listed(listed) => listed.iter().any(|server| !server.ldaps),
-        Servers::Discovered { .. } => true,
-    };
-    has_plain && !tls.starttls
-}
-
-/// With where the method stands: offset and key.
-fn read_bind(
-    reader: &mut Reader,
-    table: &mut Table<'_, '_>,
-    is_wanted: bool,
-    folder: &Path,
-    tls: &Tls,
-) -> (Option<Bind>, (usize, String)) {
-    let mut table = table.table(reader, "bind");
-    let method = table.choice(
-        reader,
-        "method",
-        "simple",
-        &[
-            ("simple", Method::Simple),
-            ("external", Method::External),
-            ("gssapi", Method::Gssapi),
-            ("anonymous", Method::Anonymous),
-        ],
-    );
-    let at = (table.place("method"), table.key("method"));
-    let bind = match method {
-        Method::Simple => {
-            let name = "the DN that gatepost binds as";
-            let dn = table.required(reader, "dn", name);
-            if let Some(dn) = dn.as_ref().filter(|dn| dn.value.trim().is_empty()) {
-                reader.fault(dn.at, &dn.key, format!("empty; expected {name}"));
-            }
-            let file =
-                table.required(reader, "password-file", "the path of a file with its password");
-            let file = match (file, is_wanted) {
-                (Some(item), true) => password_file(reader, &item, folder),
-                (Some(item), false) => Some(folder.join(item.value)),
-                (None, _) => None,
-            };
-            dn.zip(file).map(|(dn, password_file)| Bind::Simple { dn: dn.value, password_file })
-        }
-        Method::External => {
-            if tls.client.is_none() && is_wanted {
-                reader.fault(
-                    at.0,
-                    &at.1,
-                    "\"external\" needs tls.client-certificate and tls.client-key",
-                );
-            }
-            Some(Bind::External)
-        }
-        Method::Gssapi => {
-            if !cfg!(feature = "gssapi") {
-                reader.fault(
-                    at.0,
-                    &at.1,
-                    "this gatepost was built without GSSAPI (cargo build --features gssapi)",
-                );
-            }
-            Some(Bind::Gssapi)
-        }
-        Method::Anonymous => {
-            let what = "\"anonymous\": most directories show little to whoever does not bind";
-            reader.warn(at.0, &at.1, what);
-            Some(Bind::Anonymous)
-        }
-    };
-    if method != Method::Simple {
-        for key in ["dn", "password-file"] {
-            // Asked for, so that it counts as known.
-            if table.text(reader, key).is_some() {
-                reader.fault(table.place(key), &table.key(key), "only method = \"simple\" has it");
-            }
-        }
-    }
-    table.finish(reader);
-    (bind, at)
-}
-
-/// The file of the password: there, with something in its first line, and nobody else's to read.
-fn password_file(reader: &mut Reader, item: &Item<String>, folder: &Path) -> Option<PathBuf> {
-    let path = existing(reader, item, folder)?;
-    let Ok(metadata) = std::fs::metadata(&path) else { return Some(path) };
-    if metadata.is_file() && begins_empty(&path) {
+/// Tells of a secret that everybody on this machine can read.
+fn warn_of_readers(reader: &mut Reader, item: &Item<String>, path: &Path) {
+    if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0) {
+        let path = path.display();
         let what = format!(
-            "{}: its first line is empty; an empty password binds as nobody (RFC 4513, 5.1.2)",
-            path.display()
+            "{path}: everybody on this machine may read it; better chown root:gatepost and chmod 0640"
         );
-        reader.fault(item.at, &item.key, what);
-        return None;
-    }
-    if metadata.permissions().mode() & 0o004 != 0 {
-        let what = format!("{}: everybody on this machine may read it", path.display());
         reader.warn(item.at, &item.key, what);
     }
-    Some(path)
-}
-
-/// Whether the first line is empty. One that cannot be read is not: whoever checks a configuration
-/// need not be who runs gatepost.
-fn begins_empty(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(2).read_to_end(&mut start));
-    read.is_ok() && (start.is_empty() || start.starts_with(b"\n") || start == b"\r\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{DirectorySource, parse};
+    use crate::directory::ldap::schema::Schema;
+    use crate::directory::ldap::settings::Servers;
     use crate::settings::Fault;
 
-    /// Reads `[directory.ldap]` with these keys in it and in its `tls`, bound by certificate.
+    /// Reads `[directory.ldap]` with these keys in it and in its `tls`.
     fn read(keys: &str, tls: &str) -> Result<Settings, Vec<Fault>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs/ldap");
-        let client = "client-certificate = \"client.pem\"\nclient-key = \"client.key\"";
         let text = format!(
             "[directory]\ntype = \"ldap\"\n[directory.ldap]\n{keys}\n\
-             [directory.ldap.bind]\nmethod = \"external\"\n[directory.ldap.tls]\n{tls}{client}\n"
+             [directory.ldap.bind]\nmethod = \"anonymous\"\n[directory.ldap.tls]\n{tls}\n"
         );
-        match parse("gatepost.toml", &text, &folder, "mx1")?.startup.directory {
+        match parse("gatepost.toml", &text, Path::new(""), "mx1")?.startup.directory {
             Some(DirectorySource::Ldap { ldap, .. }) => Ok(*ldap),
             _ => panic!("not by LDAP"),
         }
@@ -437,7 +207,7 @@ mod tests {
             id: String::new(),
             addresses: Vec::new(),
             member_of: "isMemberOf".into(),
-            ..Schema::of(schema::Kind::ActiveDirectory)
+            ..Schema::of(Kind::ActiveDirectory)
         };
         assert_eq!(read.schema, expected);
     }
@@ -463,5 +233,25 @@ mod tests {
         let Servers::Listed(servers) = read.servers else { panic!("not listed") };
         let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["ldaps://dc1:636", "ldap://dc2:389"]);
+    }
+
+    #[test]
+    fn the_domain_of_a_base_is_that_of_its_last_parts() {
+        for (base, domain) in [
+            ("DC=example,DC=org", Some("example.org")),
+            ("dc=Example , dc=ORG", Some("example.org")),
+            ("OU=Staff,DC=ad,DC=example,DC=org", Some("ad.example.org")),
+            ("DC=lab,OU=Staff,DC=example,DC=org", Some("example.org")),
+            (r"OU=a\,DC=b,DC=example,DC=org", Some("example.org")),
+            ("O=example", None),
+            ("DC=example,DC=org,O=example", None),
+            ("DC=a+OU=b", None),
+            ("DC=two words,DC=org", None),
+            ("DC=,DC=org", None),
+            ("DC", None),
+            ("", None),
+        ] {
+            assert_eq!(domain_of(base).as_deref(), domain, "{base}");
+        }
     }
 }

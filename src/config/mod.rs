@@ -3,7 +3,6 @@
 mod directory;
 mod grants;
 mod ldap;
-mod ldap_servers;
 mod listen;
 mod load;
 mod networks;

@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::settings::table::{Item, Table};
-use crate::settings::written::written;
+use crate::settings::written::{quoted, written};
 use crate::settings::{Reader, kind};
 
 impl<'a, 't> Table<'a, 't> {
@@ -33,6 +33,28 @@ impl<'a, 't> Table<'a, 't> {
                 _ => None,
             }
         })
+    }
+
+    /// An array of strings, each read by `parse`; those of `default` are read by it too.
+    pub fn all_parsed<T>(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        default: &[String],
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let is_absent = self.is_absent(key);
+        let shown = default.iter().map(|text| quoted(text)).collect::<Vec<_>>();
+        let items = self.texts_or(reader, key, &format!("[{}]", shown.join(", ")));
+        if is_absent {
+            let parsed = default.iter().map(|text| parse(text));
+            let parsed: Result<_, _> = parsed.collect();
+            return parsed.unwrap_or_else(|what| panic!("the default of {key}: {what}"));
+        }
+        let parsed = items
+            .into_iter()
+            .filter_map(|item| parse(&item.value).map_err(|what| reader.refuse(&item, &what)).ok());
+        parsed.collect()
     }
 
     /// An array whose entries are strings, or tables that hold the string under `name` and say more.

@@ -14,6 +14,8 @@ use toml::de::{DeTable, DeValue};
 pub use table::{Item, Table};
 pub use values::{duration, duration_text, octal_mode};
 
+use crate::settings::written::quoted;
+
 /// Something wrong, or legal but foolish, at one place of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
@@ -116,6 +118,12 @@ impl Reader {
     pub fn warn(&mut self, at: usize, key: &str, what: impl Into<String>) {
         let warning = self.place(at, key, what.into());
         self.warnings.push(warning);
+    }
+
+    /// A string that is not what was expected.
+    pub fn refuse(&mut self, item: &Item<String>, what: &str) {
+        let what = format!("{} is refused: {what}", quoted(&item.value));
+        self.fault(item.at, &item.key, what);
     }
 
     /// A warning about the file as a whole.

@@ -210,17 +210,10 @@ impl<'a, 't> Table<'a, 't> {
             return fallback(&parse);
         }
         let Some(item) = self.text(reader, key) else { return fallback(&parse) };
-        match parse(&item.value) {
-            Ok(value) => value,
-            Err(what) => {
-                reader.fault(
-                    item.at,
-                    &item.key,
-                    format!("{} is refused: {what}", quoted(&item.value)),
-                );
-                fallback(&parse)
-            }
-        }
+        parse(&item.value).unwrap_or_else(|what| {
+            reader.refuse(&item, &what);
+            fallback(&parse)
+        })
     }
 
     /// One of a few words.
@@ -242,17 +235,7 @@ impl<'a, 't> Table<'a, 't> {
         choices: &[(&str, T)],
     ) -> Option<T> {
         let item = self.required(reader, key, &one_of(choices))?;
-        match pick(&item.value, choices) {
-            Ok(value) => Some(value),
-            Err(what) => {
-                reader.fault(
-                    item.at,
-                    &item.key,
-                    format!("{} is refused: {what}", quoted(&item.value)),
-                );
-                None
-            }
-        }
+        pick(&item.value, choices).map_err(|what| reader.refuse(&item, &what)).ok()
     }
 
     pub fn flag(&mut self, reader: &mut Reader, key: &'static str, default: bool) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gatepost::directory::Author;
 use gatepost::rights::{AccountState, Lookup, RecipientLookup, Restriction};
 
-use crate::ldap_server::people::people;
+use crate::ldap_server::people::{BASE, people};
 use crate::ldap_server::{Deviation, Server, When};
 use crate::site::{Site, locate, until};
 
@@ -53,6 +53,25 @@ async fn who_is_put_into_a_group_within_the_deny_group_is_denied() {
     join(&server, "bob", "Left-The-House");
     becomes(&site, "bob", "nyy").await;
     join(&server, "Mail-Relay", "Left-The-House");
+    becomes(&site, "alice", "yny").await;
+}
+
+#[tokio::test]
+async fn groups_beside_the_accounts_are_followed_too() {
+    let server = Server::start(people());
+    let mut site = Site::with(&[&server], |plan| {
+        plan.cache.watch = Some(Duration::from_millis(20));
+        plan.settings.base = format!("OU=People,{BASE}");
+        plan.settings.group_base = format!("OU=Groups,{BASE}");
+    });
+    assert_eq!(site.memberships("bob").await, "nyn");
+    site.tend();
+    server.reaches(&polls(), 2).await;
+    join(&server, "bob", "No-Mail");
+    becomes(&site, "bob", "nyy").await;
+    // It still takes away by its id.
+    server.change("No-Mail", |group| group.set("sAMAccountName", ["Left"]).set("cn", ["Left"]));
+    join(&server, "alice", "Left");
     becomes(&site, "alice", "yny").await;
 }
 

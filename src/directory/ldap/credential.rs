@@ -76,11 +76,14 @@ impl Credential {
 
 /// The first line of the file. An empty password would be an unauthenticated bind, which many servers
 /// call a success (RFC 4513, 5.1.2).
-fn read_password(file: &Path) -> Result<String, String> {
+pub(crate) fn read_password(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file).map_err(|f| format!("{}: {f}", file.display()))?;
     let password = text.lines().next().unwrap_or_default();
     match password.len() {
-        0 => Err(format!("{}: holds no password", file.display())),
+        0 => Err(format!(
+            "{}: its first line is empty; an empty password binds as nobody (RFC 4513, 5.1.2)",
+            file.display()
+        )),
         1..=LONGEST => Ok(password.into()),
         _ => Err(format!("{}: longer than {LONGEST} bytes", file.display())),
     }
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(credential.password(at(1)).await.as_deref(), Ok("new"));
         std::fs::write(&file, "\n").expect("written");
         let empty = credential.password(at(1)).await.expect_err("empty");
-        assert!(empty.ends_with("holds no password"), "{empty}");
+        assert!(empty.contains("its first line is empty"), "{empty}");
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 }

@@ -14,6 +14,7 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
+use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::Sid;
 use crate::mail::Timestamp;
 use crate::rights::{Groups, Membership, Memberships};
@@ -238,7 +239,8 @@ impl Resolver {
     }
 
     async fn group_by_id(&self, id: &str) -> Result<Option<Entry>, Fault> {
-        self.by_id(id, &self.settings.schema.group_filter, &self.group_attributes()).await
+        let Settings { group_base, schema, .. } = &*self.settings;
+        self.by_id(id, group_base, &schema.group_filter, &self.group_attributes()).await
     }
 
     pub(super) fn group_attributes(&self) -> Vec<&str> {

@@ -61,8 +61,10 @@ use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
 
+pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
+pub(crate) use tls::{authorities, certificates, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: u64 = 10_000;

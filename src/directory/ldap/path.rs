@@ -61,7 +61,7 @@ impl Resolver {
         }
         if let Some(sid) = primary_group(entry) {
             let filter = Filter::equal("objectSid", sid.to_bytes()).to_string();
-            let search = Search::below(&self.settings.base, filter, &attributes).at_most(1);
+            let search = Search::below(&self.settings.group_base, filter, &attributes).at_most(1);
             above.extend(self.pool.lookup(&search).await?);
         }
         Ok(above)

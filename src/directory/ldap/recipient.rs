@@ -14,6 +14,7 @@ use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::Evidence;
 use crate::directory::ldap::resolver::Resolver;
+use crate::directory::ldap::settings::Settings;
 use crate::mail::{AccountKey, Address};
 use crate::rights::Restriction;
 
@@ -177,7 +178,8 @@ impl Resolver {
         else {
             return Ok(None);
         };
-        self.by_id(id, &self.settings.schema.user_filter, &self.account_attributes()).await
+        let Settings { base, schema, .. } = &*self.settings;
+        self.by_id(id, base, &schema.user_filter, &self.account_attributes()).await
     }
 }
 

@@ -94,10 +94,11 @@ impl Resolver {
         String::from_utf8(value.clone()).map_err(|_| missing())
     }
 
-    /// Finds the object with this id.
+    /// Finds the object with this id below a base.
     pub async fn by_id(
         &self,
         id: &str,
+        base: &str,
         filter: &str,
         attributes: &[&str],
     ) -> Result<Option<Entry>, Fault> {
@@ -110,7 +111,7 @@ impl Resolver {
             _ => id.into(),
         };
         let filter = Filter::And(vec![Filter::Raw(filter.into()), Filter::equal(name, value)]);
-        let search = Search::below(&self.settings.base, filter.to_string(), attributes).at_most(1);
+        let search = Search::below(base, filter.to_string(), attributes).at_most(1);
         Ok(self.pool.lookup(&search).await?.pop())
     }
 }

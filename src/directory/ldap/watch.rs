@@ -12,6 +12,7 @@ use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::server::{Patience, Server};
+use crate::directory::ldap::settings::Settings;
 use crate::mail::Timestamp;
 
 /// Servers without change numbers stamp each change by their own clock, in whole seconds; one that is
@@ -131,17 +132,23 @@ async fn changed(
     since: Filter,
     more: &[&str],
 ) -> Result<Vec<Entry>, Fault> {
-    let schema = &resolver.settings.schema;
-    let kinds = Filter::Or(vec![
-        Filter::Raw(schema.user_filter.clone()),
-        Filter::Raw(schema.group_filter.clone()),
-    ]);
+    let Settings { base, group_base, schema, .. } = &*resolver.settings;
     let mut attributes: Vec<&str> = vec![&schema.id];
     attributes.extend(more);
     attributes.retain(|name| !name.is_empty());
-    let filter = Filter::And(vec![since, kinds]).to_string();
-    let search = Search::below(&resolver.settings.base, filter, &attributes);
-    resolver.pool.search_at(server, &search, Patience::Long).await
+    let accounts = Filter::Raw(schema.user_filter.clone());
+    let groups = Filter::Raw(schema.group_filter.clone());
+    let places = match base == group_base {
+        true => vec![(base, Filter::Or(vec![accounts, groups]))],
+        false => vec![(base, accounts), (group_base, groups)],
+    };
+    let mut found = Vec::new();
+    for (base, kind) in places {
+        let filter = Filter::And(vec![since.clone(), kind]).to_string();
+        let search = Search::below(base, filter, &attributes);
+        found.extend(resolver.pool.search_at(server, &search, Patience::Long).await?);
+    }
+    Ok(found)
 }
 
 /// An entry that cannot be read may be anybody's, and is not sent again: it makes a gap.
