@@ -155,6 +155,13 @@ impl Resolver {
         if !schema.member_of.is_empty() {
             return self.dns(entry, &schema.member_of).await;
         }
+        self.groups_listing(entry).await
+    }
+
+    /// The groups that list an object, asked of the groups: a memberOf that the server keeps may tell
+    /// of those above them too.
+    pub(super) async fn groups_listing(&self, entry: &Entry) -> Result<HashSet<Dn>, Fault> {
+        let schema = &self.settings.schema;
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         let mut lists: Vec<Filter> =
             schema.members.iter().map(|name| Filter::equal(name, dn.as_str())).collect();

@@ -49,13 +49,10 @@ impl Resolver {
 
     /// The groups an object is a direct member of, the primary group of AD among them.
     async fn groups_above(&self, entry: &Entry) -> Result<Vec<Entry>, Fault> {
-        let mut attributes = self.group_attributes();
-        if !self.settings.schema.member_of.is_empty() {
-            attributes.push(&self.settings.schema.member_of);
-        }
+        let attributes = self.group_attributes();
         let mut above = Vec::new();
         // In a fixed order, so that the same way is told each time.
-        for dn in BTreeSet::from_iter(self.direct_groups(entry).await?) {
+        for dn in BTreeSet::from_iter(self.groups_listing(entry).await?) {
             let is_group = Filter::Raw(self.settings.schema.group_filter.clone());
             above.extend(self.object(dn.as_str(), &is_group, &attributes).await?);
         }
