@@ -1,8 +1,8 @@
 //! 389 Directory Server (2.3 and newer), which is also FreeIPA's, with its MemberOf plugin, on free
 //! ports of 127.0.0.1. It runs as the package's user, since its tools refuse root without systemd.
 
+use crate::authority;
 use crate::cache;
-use crate::certificates;
 use crate::client::{Bind, Client};
 use crate::folder::Folder;
 use crate::inet::{self, BASE};
@@ -49,7 +49,7 @@ impl Ds389 {
         let path = &folder.path;
         // Whoever installs ldap-utils alone must read the right name.
         let program = program("ns-slapd", "389-ds-base");
-        certificates::make(path, "ds.example.org", Ipv4Addr::LOCALHOST);
+        authority::make(path, "ds.example.org", Ipv4Addr::LOCALHOST);
         instance(path);
         let [ldap, ldaps] = free_ports();
         settle(path, ldap, ldaps);

@@ -1,6 +1,6 @@
 //! OpenLDAP's slapd (2.5 and newer) on free ports of 127.0.0.1, its database loaded by slapadd(8).
 
-use crate::certificates;
+use crate::authority;
 use crate::client::{Bind, Client};
 use crate::folder::Folder;
 use crate::inet::{self, BASE};
@@ -10,6 +10,7 @@ use crate::ports::free_ports;
 use crate::process::{output, program};
 use crate::schema;
 use crate::server::Server;
+use rustix::process::Signal;
 use std::fmt::Write;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -75,7 +76,7 @@ impl OpenLdap {
     pub fn start(settings: &Settings) -> OpenLdap {
         let folder = Folder::make();
         let path = &folder.path;
-        certificates::make(path, "ldap.example.org", Ipv4Addr::LOCALHOST);
+        authority::make(path, "ldap.example.org", Ipv4Addr::LOCALHOST);
         fs::create_dir(path.join("database")).expect("a folder can be made");
         fs::write(path.join("slapd.conf"), configuration(path, settings))
             .expect("a file can be written");
@@ -86,7 +87,8 @@ impl OpenLdap {
 
         let [ldap, ldaps] = free_ports();
         let stranger = Client {
-            url: format!("ldaps://127.0.0.1:{ldaps}"),
+            // Without TLS, since some tests give it a certificate that nobody takes.
+            url: format!("ldap://127.0.0.1:{ldap}"),
             folder: path.clone(),
             bind: Bind::Anonymous,
             starttls: false,
@@ -104,6 +106,17 @@ impl OpenLdap {
 
     pub fn url(&self) -> String {
         format!("ldaps://127.0.0.1:{}", self.ldaps)
+    }
+
+    /// Starts again with one of the certificates of [`authority::of_stranger`].
+    pub fn certify(&mut self, name: &str) {
+        self.server.stop(Signal::TERM);
+        let folder = self.server.folder();
+        for kind in ["pem", "key"] {
+            let (from, to) = (format!("{name}.{kind}"), format!("server.{kind}"));
+            fs::copy(folder.join(from), folder.join(to)).expect("a file can be copied");
+        }
+        self.server.run();
     }
 
     /// The account that gatepost binds as.
@@ -197,7 +210,7 @@ overlay syncprov
 syncprov-sessionlog 10000
 overlay ppolicy
 {overlay}",
-        client = certificates::CLIENT,
+        client = authority::CLIENT,
     )
 }
 
@@ -242,8 +255,8 @@ fn state(person: &Person, entry: Entry) -> Entry {
         State::Disabled => entry.with("nsAccountLock", "TRUE"),
         // A day of 2019.
         State::Expired => entry.with("objectClass", "shadowAccount").with("shadowExpire", "18000"),
-        // Until somebody unlocks it (slapo-ppolicy(5)).
-        State::Locked => entry.with("pwdAccountLockedTime", "000001010000Z"),
+        // Since then (slapo-ppolicy(5)); 000001010000Z would be for good.
+        State::Locked => entry.with("pwdAccountLockedTime", "20190101000000Z"),
     }
 }
 

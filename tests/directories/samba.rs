@@ -1,8 +1,8 @@
 //! Samba as a domain controller of Active Directory (4.17 and newer): LDAP and the global catalogue
 //! alone, on a loopback address of its own, since its ports cannot be chosen.
 
+use crate::authority;
 use crate::cache;
-use crate::certificates;
 use crate::client::{Bind, Client};
 use crate::folder::Folder;
 use crate::ldif::{self, Entry, add_values, replace_values};
@@ -54,7 +54,7 @@ impl SambaAd {
     fn start_on(database: impl FnOnce(&Path)) -> SambaAd {
         let folder = Folder::make();
         let address = free_address(&PORTS);
-        certificates::make(&folder.path, "dc.ad.example.org", address);
+        authority::make(&folder.path, "dc.ad.example.org", address);
         database(&folder.path.join("dc"));
         fs::write(folder.path.join("smb.conf"), configuration(&folder.path, address))
             .expect("a file can be written");
@@ -341,6 +341,6 @@ fn list(list: &List) -> Entry {
 }
 
 /// In quotation marks, UTF-16 (MS-ADTS 3.1.1.3.1.5.1).
-fn unicode_password(password: &str) -> Vec<u8> {
+pub fn unicode_password(password: &str) -> Vec<u8> {
     format!("\"{password}\"").encode_utf16().flat_map(u16::to_le_bytes).collect()
 }

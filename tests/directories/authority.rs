@@ -1,8 +1,9 @@
 //! An authority that all servers of the suite share, a certificate for each, and one of a client,
-//! by openssl(1).
+//! by openssl(1), which makes none that has expired; those are by rcgen.
 
 use crate::cache;
 use crate::process::{output, program};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +20,33 @@ pub fn make(folder: &Path, name: &str, address: Ipv4Addr) {
     let names = format!("subjectAltName=DNS:{name},DNS:localhost,IP:{address}");
     issue(folder, "server", name, &["-addext", &names]);
     issue(folder, "client", CLIENT, &[]);
+}
+
+/// Leaves `stranger-ca.pem`, another authority, and what it issued for 127.0.0.1: `good`, `expired`,
+/// and `elsewhere`, which is for another name.
+pub fn of_stranger(folder: &Path) {
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).expect("a file can be written");
+    };
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "another authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = params.self_signed(&key).expect("a certificate");
+    write("stranger-ca.pem", &authority.pem());
+    let issuer = Issuer::new(params, key);
+    for (file, name) in
+        [("good", "127.0.0.1"), ("expired", "127.0.0.1"), ("elsewhere", "ldap.example.net")]
+    {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        if file == "expired" {
+            params.not_after = date_time_ymd(2020, 1, 1);
+        }
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+        write(&format!("{file}.pem"), &certificate.pem());
+        write(&format!("{file}.key"), &key.serialize_pem());
+    }
 }
 
 fn authority(folder: &Path) {
