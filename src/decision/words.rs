@@ -152,7 +152,10 @@ pub(super) fn account_words(lookup: &Lookup) -> String {
                 0 => String::new(),
                 seconds => format!(", known for {seconds} s"),
             };
-            format!("the account {} ({}{age})", account.name, account.key)
+            let password = account
+                .password_set
+                .map_or_else(String::new, |at| format!(", password set {at}"));
+            format!("the account {} ({}{age}{password})", account.name, account.key)
         }
         Lookup::NotFound => "not in the directory".into(),
         Lookup::Ambiguous => "more than one account in the directory".into(),

@@ -1,6 +1,7 @@
 //! Live suite: gatepost beside a private Postfix with Dovecot SASL and beside a private Sendmail, on
-//! loopback, with people in a file or in Samba AD, judged by what an SMTP client is told and by what arrives. Needs root and what
-//! `tests/run.sh` installs and unpacks; a missing part is a failure, never a skip.
+//! loopback, with people in a file or in Samba AD, judged by what an SMTP client is told and by what
+//! arrives. Needs root and what `tests/run.sh` installs and unpacks; a missing part is a failure,
+//! never a skip.
 
 #[path = "../directories/authority.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
