@@ -1,6 +1,6 @@
 //! Real directory servers: Samba AD, OpenLDAP and 389-ds, each in a throw-away folder on loopback,
-//! with the same people, and gatepost before them. Needs root and what `tests/run.sh` installs; a missing part is a failure,
-//! never a skip.
+//! with the same people, and gatepost before them. Needs root and what `tests/run.sh` installs; a
+//! missing part is a failure, never a skip.
 
 #[path = "../common/folder.rs"]
 mod folder;
