@@ -2,6 +2,7 @@
 //! fresh.
 
 use crate::client::Client;
+use crate::ds389::Ds389;
 use crate::gatepost::{FAR, Gatepost};
 use crate::ldif::{add_values, delete_values, replace_values};
 use crate::openldap::{Groups, OpenLdap, Settings};
@@ -32,6 +33,14 @@ fn openldap() {
         let disable = |login: &str| add_values(&inet::user(login), "nsAccountLock", &["TRUE"]);
         follows(&gatepost, &openldap.manager(), inet::user, inet::group, disable);
     }
+}
+
+#[test]
+fn ds389() {
+    let server = Ds389::start();
+    let gatepost = Gatepost::start(&Source::of_ds389(&server), WATCHING);
+    let disable = |login: &str| add_values(&inet::user(login), "nsAccountLock", &["true"]);
+    follows(&gatepost, &server.manager(), inet::user, inet::group, disable);
 }
 
 fn follows(
