@@ -152,9 +152,8 @@ pub(super) fn account_words(lookup: &Lookup) -> String {
                 0 => String::new(),
                 seconds => format!(", known for {seconds} s"),
             };
-            let password = account
-                .password_set
-                .map_or_else(String::new, |at| format!(", password set {at}"));
+            let password =
+                account.password_set.map_or_else(String::new, |at| format!(", password set {at}"));
             format!("the account {} ({}{age}{password})", account.name, account.key)
         }
         Lookup::NotFound => "not in the directory".into(),
