@@ -41,6 +41,9 @@ impl Ds389 {
                 seeded.manager().modify(&seed());
                 seeded.keep(unfinished);
             });
+            // A target folder that was copied need not have kept the owner of what is in it.
+            let own = folder.join("ds");
+            output(Command::new("chown").args(["-R", &format!("{USER}:{USER}")]).arg(own));
         })
     }
 
