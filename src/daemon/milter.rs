@@ -103,14 +103,11 @@ async fn judge<S: Peer>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Facing, Listener, OnGrant, Rules};
+    use crate::daemon::kit::{Broken, service};
     use crate::directory::{Answer, Author, Directory};
-    use crate::engine::Engine;
     use crate::mail::{AccountKey, Address, Login, Protocol};
-    use crate::observe::{LoggedDecisions, Observer};
+    use crate::observe::Observer;
     use crate::rights::{Groups, Lookup, Mode, RecipientLookup};
-    use crate::store::Memory;
-    use std::num::NonZeroUsize;
     use std::sync::Arc;
     use tokio::io::{AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
@@ -145,28 +142,11 @@ mod tests {
     impl Mta {
         /// An SMTP session, served by rules that judge nothing.
         async fn connect(mode: Mode, directory: Option<Arc<dyn Directory>>) -> Mta {
-            let listener = Listener {
-                name: "test".into(),
-                mta: "mx".into(),
-                protocol: Protocol::Milter,
-                facing: Facing::Internet,
-                mode,
-                on_grant: OnGrant::Dunno,
-                charge_at: ChargeAt::Never,
-                at_end: AtEnd::Refuse,
-            };
-            let store = Arc::new(Memory::new(NonZeroUsize::MIN));
-            let stop = CancellationToken::new();
-            let observer = Arc::new(Observer::new(LoggedDecisions::None));
             let service = Service {
-                engine: Arc::new(Engine::new(directory, store, Rules::default())),
-                observer: Arc::clone(&observer),
-                listener: Arc::new(listener),
-                idle_timeout: IDLE,
                 answer_within: ANSWER_WITHIN,
-                id_header: false,
-                stop: stop.clone(),
+                ..service(Protocol::Milter, mode, IDLE, directory)
             };
+            let (stop, observer) = (service.stop.clone(), Arc::clone(&service.observer));
             let (stream, ours) = tokio::io::duplex(64 * 1024);
             let served = tokio::spawn(async move { serve(&service, ours, "test").await });
             let mut mta = Mta { stream, stop, observer, served };
@@ -225,22 +205,6 @@ mod tests {
 
         fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
             Answer::Later(Box::pin(std::future::pending()))
-        }
-    }
-
-    struct Broken;
-
-    impl Directory for Broken {
-        fn lookup<'a>(&'a self, _: &'a Login, _: &'a Groups) -> Answer<'a, Lookup> {
-            panic!("a fault of our own")
-        }
-
-        fn recipient<'a>(&'a self, _: &'a Address, _: Author<'a>) -> Answer<'a, RecipientLookup> {
-            panic!("a fault of our own")
-        }
-
-        fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
-            panic!("a fault of our own")
         }
     }
 

@@ -2,6 +2,8 @@
 
 pub mod clock;
 mod connection;
+#[cfg(test)]
+mod kit;
 mod limited;
 mod listen;
 pub mod log;

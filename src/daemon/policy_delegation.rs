@@ -66,14 +66,10 @@ async fn own_fault<S: AsyncWrite + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{AtEnd, ChargeAt, Facing, Listener, OnGrant, Rules};
-    use crate::directory::{Answer, Author, Directory};
-    use crate::engine::Engine;
-    use crate::mail::{AccountKey, Address, Login, Protocol};
-    use crate::observe::{LoggedDecisions, Observer};
-    use crate::rights::{Groups, Lookup, Mode, RecipientLookup};
-    use crate::store::Memory;
-    use std::num::NonZeroUsize;
+    use crate::daemon::kit::{Broken, service};
+    use crate::directory::Directory;
+    use crate::mail::Protocol;
+    use crate::rights::Mode;
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -92,45 +88,10 @@ mod tests {
     fn connect_with(
         directory: Option<Arc<dyn Directory>>,
     ) -> (DuplexStream, CancellationToken, JoinHandle<Result<End, Fault>>) {
-        let listener = Listener {
-            name: "test".into(),
-            mta: "mx".into(),
-            protocol: Protocol::PolicyDelegation,
-            facing: Facing::Internet,
-            mode: Mode::Enforce,
-            on_grant: OnGrant::Dunno,
-            charge_at: ChargeAt::Never,
-            at_end: AtEnd::Refuse,
-        };
-        let store = Arc::new(Memory::new(NonZeroUsize::MIN));
-        let stop = CancellationToken::new();
-        let service = Service {
-            engine: Arc::new(Engine::new(directory, store, Rules::default())),
-            observer: Arc::new(Observer::new(LoggedDecisions::None)),
-            listener: Arc::new(listener),
-            idle_timeout: IDLE,
-            answer_within: IDLE,
-            id_header: false,
-            stop: stop.clone(),
-        };
+        let service = service(Protocol::PolicyDelegation, Mode::Enforce, IDLE, directory);
+        let stop = service.stop.clone();
         let (peer, ours) = tokio::io::duplex(64 * 1024);
         (peer, stop, tokio::spawn(async move { serve(&service, ours).await }))
-    }
-
-    struct Broken;
-
-    impl Directory for Broken {
-        fn lookup<'a>(&'a self, _: &'a Login, _: &'a Groups) -> Answer<'a, Lookup> {
-            panic!("a fault of our own")
-        }
-
-        fn recipient<'a>(&'a self, _: &'a Address, _: Author<'a>) -> Answer<'a, RecipientLookup> {
-            panic!("a fault of our own")
-        }
-
-        fn path<'a>(&'a self, _: &'a AccountKey, _: &'a str) -> Answer<'a, Vec<String>> {
-            panic!("a fault of our own")
-        }
     }
 
     #[tokio::test(start_paused = true)]

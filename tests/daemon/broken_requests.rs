@@ -2,11 +2,8 @@
 //! trouble.
 
 use crate::client::{Client, rcpt, request};
-use crate::page::metric;
-use crate::process::Program;
+use crate::faults::{CLOSED, assert_told, counted};
 use crate::site::Site;
-
-const CLOSED: &str = "connection closed without an answer";
 
 /// The kind, what is sent, and what the log says of it.
 fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
@@ -57,13 +54,13 @@ fn each_is_closed_without_a_byte_told_once_and_counted() {
     let mut told = 0;
     for unix in [false, true] {
         for (kind, bytes, says) in broken() {
-            let before_it = counted(&site, kind);
+            let before_it = counted(&site, "policy", kind);
             let mut client = if unix { Client::unix(&site.unix()) } else { site.client() };
             client.try_to_send(&bytes);
             client.assert_closed();
             told += 1;
             assert_told(&gatepost, told, says);
-            assert_eq!(counted(&site, kind), before_it + 1, "{says}");
+            assert_eq!(counted(&site, "policy", kind), before_it + 1, "{says}");
             assert_eq!(bystander.ask(&rcpt("bob", "friend@far.test")), before);
         }
     }
@@ -82,7 +79,7 @@ fn a_request_cut_off_by_the_peer_is_told_and_counted() {
             client.end_writing();
             client.assert_closed();
             assert_told(&gatepost, number, "the peer closed in the middle of a request");
-            assert_eq!(counted(&site, "truncated"), number as i64);
+            assert_eq!(counted(&site, "policy", "truncated"), number as i64);
         }
     }
     // Between requests an end is no fault.
@@ -104,19 +101,4 @@ fn what_was_whole_before_a_broken_request_is_answered() {
     assert_eq!(client.answer(), "DUNNO");
     client.assert_closed();
     assert_told(&gatepost, 1, "request=junk");
-}
-
-#[track_caller]
-fn assert_told(gatepost: &Program, times: usize, says: &str) {
-    let told = gatepost.wait_for_logs(CLOSED, times);
-    assert_eq!(told.len(), times, "{told:#?}");
-    let last = &told[times - 1];
-    assert!(last.contains(" WARN ") && last.contains(says), "{says:?} in {last:?}");
-    assert!(last.contains("socket=\"") && last.contains("peer=\""), "{last:?}");
-}
-
-/// Counted before it is told, so no wait is needed after the log line.
-fn counted(site: &Site, kind: &str) -> i64 {
-    let sample = format!("gatepost_protocol_errors_total{{kind=\"{kind}\",protocol=\"policy\"}}");
-    metric(site.http, &sample)
 }

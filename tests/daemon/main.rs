@@ -2,6 +2,7 @@
 //! signals and read by its log. Needs neither root nor anything installed but a shell.
 
 mod client;
+mod faults;
 mod mta;
 mod page;
 mod process;

@@ -2,6 +2,7 @@
 //! the latter are lived with.
 
 use crate::client::{Client, id_of, without_id};
+use crate::faults::{CLOSED, assert_told, counted};
 use crate::mta::{
     ABORT, DATA, END_OF_MESSAGE, Mta, NO_RELAY, QUIT, QUIT_NEW_CONNECTION, connect, helo, macros,
     mail, offer, packet, rcpt,
@@ -10,8 +11,6 @@ use crate::page::{metric, read, wait_for_metric};
 use crate::process::Program;
 use crate::site::Site;
 use std::time::Duration;
-
-const CLOSED: &str = "connection closed without an answer";
 
 /// Kind, what is sent to a new connection, how many of its packets are answered before, and what the
 /// log says.
@@ -84,7 +83,7 @@ fn impossible_packets_end_their_connection_alone_told_once_and_counted() {
     let mut told = 0;
     for unix in [false, true] {
         for (kind, bytes, answered, says) in impossible() {
-            let before = counted(&site, kind);
+            let before = counted(&site, "milter", kind);
             let mut mta = if unix { Mta::unix(&site.unix()) } else { Mta::tcp(&site) };
             mta.0.try_to_send(&bytes);
             for _ in 0..answered {
@@ -93,7 +92,7 @@ fn impossible_packets_end_their_connection_alone_told_once_and_counted() {
             mta.0.assert_closed();
             told += 1;
             assert_told(&gatepost, told, says);
-            assert_eq!(counted(&site, kind), before + 1, "{says}");
+            assert_eq!(counted(&site, "milter", kind), before + 1, "{says}");
             assert_eq!(without_id(&bystander.ask(rcpt("friend@far.test"))), NO_RELAY);
         }
     }
@@ -118,7 +117,7 @@ fn a_packet_cut_off_by_the_peer_is_told_and_counted() {
         mta.0.end_writing();
         mta.0.assert_closed();
         assert_told(&gatepost, number + 1, "the peer closed in the middle of a packet");
-        assert_eq!(counted(&site, "truncated"), number as i64 + 1);
+        assert_eq!(counted(&site, "milter", "truncated"), number as i64 + 1);
     }
 }
 
@@ -326,19 +325,4 @@ fn assert_no_fault(site: &Site, gatepost: &Program) {
         assert!(line.ends_with(" 0"), "{line}");
     }
     assert_eq!(metric(site.http, "gatepost_panics_total"), 0);
-}
-
-#[track_caller]
-fn assert_told(gatepost: &Program, times: usize, says: &str) {
-    let told = gatepost.wait_for_logs(CLOSED, times);
-    assert_eq!(told.len(), times, "{told:#?}");
-    let last = &told[times - 1];
-    assert!(last.contains(" WARN ") && last.contains(says), "{says:?} in {last:?}");
-    assert!(last.contains("socket=\"") && last.contains("peer=\""), "{last:?}");
-}
-
-/// Counted before it is told, so no wait is needed after the log line.
-fn counted(site: &Site, kind: &str) -> i64 {
-    let sample = format!("gatepost_protocol_errors_total{{kind=\"{kind}\",protocol=\"milter\"}}");
-    metric(site.http, &sample)
 }

@@ -2,7 +2,7 @@
 
 use crate::process::program;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Who asks, where and how.
@@ -28,6 +28,12 @@ pub enum Bind {
 }
 
 impl Client {
+    /// By a simple bind; `folder` has the certificates.
+    pub fn by_password(url: String, folder: &Path, dn: &str, password: &str) -> Client {
+        let bind = Bind::Simple { dn: dn.into(), password: password.into() };
+        Client { url, folder: folder.into(), bind, starttls: false }
+    }
+
     /// Where the search begins and how deep it goes: `base`, `one` or `sub`. LDIF with one value a
     /// line, or what the client complains of.
     pub fn search(

@@ -87,19 +87,12 @@ impl Ds389 {
     }
 
     pub fn client(&self, dn: &str, password: &str) -> Client {
-        Client {
-            url: self.url(),
-            folder: self.server.folder().into(),
-            bind: Bind::Simple { dn: dn.into(), password: password.into() },
-            starttls: false,
-        }
+        Client::by_password(self.url(), self.server.folder(), dn, password)
     }
 
     /// How often this server was asked, but for the root DSE.
     pub fn searches(&self) -> usize {
-        let is_search =
-            |line: &&str| line.contains(" SRCH base=\"") && !line.contains(" base=\"\"");
-        read(&self.server.folder().join(ACCESS_LOG)).lines().filter(is_search).count()
+        inet::searches(&read(&self.server.folder().join(ACCESS_LOG)))
     }
 
     /// Ends, and leaves the instance without what only this run had.

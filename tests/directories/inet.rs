@@ -21,6 +21,12 @@ pub fn service() -> String {
     format!("cn={SERVICE},ou=Services,{BASE}")
 }
 
+/// The searches that a server logged, but for the root DSE; 389-ds writes them as slapd does.
+pub fn searches(log: &str) -> usize {
+    let is_search = |line: &&str| line.contains(" SRCH base=\"") && !line.contains(" base=\"\"");
+    log.lines().filter(is_search).count()
+}
+
 /// All but the suffix, the people and the groups.
 pub fn surroundings() -> Vec<Entry> {
     let units = ["People", "Groups", "Services", "Lists"].map(|name| {

@@ -134,19 +134,12 @@ impl OpenLdap {
     }
 
     pub fn client(&self, dn: &str, password: &str) -> Client {
-        Client {
-            url: self.url(),
-            folder: self.server.folder().into(),
-            bind: Bind::Simple { dn: dn.into(), password: password.into() },
-            starttls: false,
-        }
+        Client::by_password(self.url(), self.server.folder(), dn, password)
     }
 
     /// How often the present run was asked, but for the root DSE.
     pub fn searches(&self) -> usize {
-        let is_search =
-            |line: &&str| line.contains(" SRCH base=\"") && !line.contains(" base=\"\"");
-        self.server.written().lines().filter(is_search).count()
+        inet::searches(&self.server.written())
     }
 }
 

@@ -85,12 +85,7 @@ impl SambaAd {
     }
 
     pub fn client(&self, dn: &str, password: &str) -> Client {
-        Client {
-            url: self.url(),
-            folder: self.server.folder().into(),
-            bind: Bind::Simple { dn: dn.into(), password: password.into() },
-            starttls: false,
-        }
+        Client::by_password(self.url(), self.server.folder(), dn, password)
     }
 
     fn seed(&self) {

@@ -7,7 +7,7 @@ use crate::directory::cache::{Absent, Outcome};
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
-use crate::directory::ldap::fault::{Fault, shortened};
+use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
@@ -109,10 +109,10 @@ impl Resolver {
         let settings = &self.settings;
         let standing = Standing::read(entry, &settings.schema).map_err(Fault::answer)?;
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
-        let name = settings.schema.names.iter().find_map(|name| entry.first_text(name));
+        let name = entry.first_of(&settings.schema.names);
         let account = Account {
             key: AccountKey::object(DIRECTORY, &self.id(entry)?),
-            name: shortened(name.unwrap_or(&entry.dn)).into(),
+            name: one_line(name.unwrap_or(&entry.dn)).into(),
             logins: self.names().logins(entry).into(),
             addresses: self.names().addresses(entry).into(),
             // Before any expiry; [`Subject::holder`] knows the moment.
@@ -165,7 +165,7 @@ impl Resolver {
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         let mut lists: Vec<Filter> =
             schema.members.iter().map(|name| Filter::equal(name, dn.as_str())).collect();
-        let login = schema.names.iter().find_map(|name| entry.first_text(name));
+        let login = entry.first_of(&schema.names);
         if let Some(login) = login {
             lists.extend(schema.member_logins.iter().map(|name| Filter::equal(name, login)));
         }

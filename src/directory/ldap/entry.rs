@@ -101,6 +101,11 @@ impl Entry {
         self.texts(attribute).next()
     }
 
+    /// The first text of the first of these attributes that has one.
+    pub fn first_of<'a>(&self, attributes: impl IntoIterator<Item = &'a String>) -> Option<&str> {
+        attributes.into_iter().find_map(|attribute| self.first_text(attribute))
+    }
+
     /// `None`: all values are there.
     pub fn range(&self, attribute: &str) -> Option<Range> {
         self.find(attribute)?.range

@@ -80,16 +80,16 @@ impl Fault {
     }
 
     pub fn of_result(server: &str, result: &LdapResult) -> Self {
-        let mut text = shortened(&result.text);
+        let mut text = one_line(&result.text);
         if !result.refs.is_empty() {
-            text = format!("{text} ({})", shortened(&result.refs.join(", ")));
+            text = format!("{text} ({})", one_line(&result.refs.join(", ")));
         }
         Self::new(server, What::Result { code: result.rc, text: text.trim().into() })
     }
 }
 
 /// One line of what a server wrote, without control characters.
-pub(super) fn shortened(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 200;
     let plain: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();

@@ -67,8 +67,7 @@ impl Resolver {
     fn name_of(&self, entry: &Entry, is_group: bool) -> String {
         let schema = &self.settings.schema;
         let names = if is_group { &schema.group_names } else { &schema.names };
-        let name = names.iter().find_map(|name| entry.first_text(name));
-        name.unwrap_or(&entry.dn).into()
+        entry.first_of(names).unwrap_or(&entry.dn).into()
     }
 }
 

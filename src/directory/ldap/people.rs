@@ -46,7 +46,7 @@ impl Resolver {
             return self.dns(entry, &self.settings.schema.member_of).await;
         };
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
-        let login = self.settings.schema.names.iter().find_map(|name| entry.first_text(name));
+        let login = entry.first_of(&self.settings.schema.names);
         let keys = [Some(dn.as_str()), login];
         let found = keys.into_iter().flatten().filter_map(|key| members.get(key));
         Ok(found.flatten().cloned().collect())
@@ -110,9 +110,9 @@ impl Resolver {
             }
             let Recipient { authenticated_only, accept, reject, .. } =
                 self.read_recipient(&entry).await?;
-            let mut names = schema.names.iter().chain(&schema.group_names);
+            let names = schema.names.iter().chain(&schema.group_names);
             recipients.push(ListedRecipient {
-                name: names.find_map(|name| entry.first_text(name)).unwrap_or(&entry.dn).into(),
+                name: entry.first_of(names).unwrap_or(&entry.dn).into(),
                 addresses: addresses.iter().map(|a| String::from_utf8_lossy(a).into()).collect(),
                 authenticated_only,
                 accept_from: named(&accept.accounts, &logins),
@@ -131,8 +131,7 @@ impl Resolver {
         let mut logins = HashMap::new();
         for entry in self.pool.list(&search).await? {
             let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
-            let login = names.iter().find_map(|name| entry.first_text(name));
-            logins.insert(dn, login.unwrap_or(&entry.dn).into());
+            logins.insert(dn, entry.first_of(&schema.names).unwrap_or(&entry.dn).into());
         }
         Ok(logins)
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::cache::{Absent, Outcome};
-use crate::directory::ldap::account::DIRECTORY;
+use crate::directory::ldap::account::{DIRECTORY, primary_group};
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dates::true_like;
 use crate::directory::ldap::dn::Dn;
@@ -13,7 +13,7 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::Evidence;
-use crate::directory::ldap::resolver::Resolver;
+use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
 use crate::mail::{AccountKey, Address};
 use crate::rights::Restriction;
@@ -165,10 +165,10 @@ impl Resolver {
         let Some(entry) = self.entry_of(key).await? else { return Ok(None) };
         let evidence = Evidence {
             direct: self.direct_groups(&entry).await?,
-            sids: super::account::primary_group(&entry).into_iter().collect(),
+            sids: primary_group(&entry).into_iter().collect(),
             is_complete: true,
         };
-        let dn = super::resolver::read_dn(entry.dn.as_bytes(), "the DN of an account")?;
+        let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         Ok(Some(Author { dn, evidence }))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::{Entry, Range};
-use crate::directory::ldap::fault::Fault;
+use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::names::Names;
 use crate::directory::ldap::pool::Pool;
@@ -119,7 +119,7 @@ impl Resolver {
 pub(super) fn read_dn(value: &[u8], what: &str) -> Result<Dn, Fault> {
     let text = String::from_utf8_lossy(value);
     Dn::parse(&text).ok_or_else(|| {
-        let shown = super::fault::shortened(&text);
+        let shown = one_line(&text);
         Fault::answer(format!("{what}: {shown:?} is no DN"))
     })
 }
