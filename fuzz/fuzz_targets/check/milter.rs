@@ -155,7 +155,8 @@ impl Connection {
 fn judge(facts: &Facts) -> Reply {
     let (listener, rules) = fixture();
     let known = Known::default();
-    let decision = decide(Case { listener, facts, known: &known, rules }, None, Timestamp::default());
+    let decision =
+        decide(Case { listener, facts, known: &known, rules }, None, Timestamp::default());
     let is_grant = matches!(decision.reply, Reply::Grant);
     assert!(!is_grant, "a milter grants nothing");
     decision.reply

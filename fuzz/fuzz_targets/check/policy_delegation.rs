@@ -193,7 +193,11 @@ fn check_answer(case: Case) {
         Reply::Refuse(_) => check_refusal(action, case.id()),
         Reply::Hold(_) => panic!("policy delegation holds nothing: {action}"),
     }
-    assert_eq!(decide(case, None, Timestamp::default()), decision, "the same case is decided in two ways");
+    assert_eq!(
+        decide(case, None, Timestamp::default()),
+        decision,
+        "the same case is decided in two ways"
+    );
     let story = Story::tell(case, &decision, &Paths::new(), Timestamp::default());
     assert_eq!(story.id, case.id().as_str());
     let asked = story.question.iter().map(|(_, value)| value);
