@@ -10,29 +10,34 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 use crate::history::HistoryFault;
+use crate::history::Malformed;
 use crate::history::Message;
 use crate::history::Outcome;
-use crate::history::files::Files;
+use crate::history::files::{Files, Meter};
 use crate::history::moment;
 use crate::mail::Address;
 use crate::mail::Login;
 
 pub(super) const EXPECTED: &str = r#"one JSON object a line, like {"at": 1790000000123, "login": "alice", "client": "192.0.2.1", "sender": "alice@example.org", "recipients": ["bob@example.org"], "message": "4XyZ"}"#;
 
-pub(super) fn next(files: &mut Files) -> Result<Option<Message>, HistoryFault> {
-    loop {
-        let Some((line, number)) = files.next_line()? else { return Ok(None) };
-        if line.trim_ascii().is_empty() {
+pub(super) fn next(
+    files: &mut Files,
+    meter: &Meter,
+    malformed: &mut Malformed,
+) -> Result<Option<Message>, HistoryFault> {
+    while let Some(file) = files.next_line(meter, malformed)? {
+        if file.line().trim_ascii().is_empty() {
             continue;
         }
-        match read(line, number) {
+        match read(file.line(), file.number()) {
             Ok(message) => {
-                files.good();
+                file.good();
                 return Ok(Some(message));
             }
-            Err(why) => files.malformed(&why)?,
+            Err(why) => file.malformed(&why, malformed)?,
         }
     }
+    Ok(None)
 }
 
 /// Keys beyond these are let be.
@@ -80,6 +85,7 @@ fn read(line: &[u8], number: u64) -> Result<Message, String> {
         size: line.size,
         outcome: Outcome::Accepted,
         unknown_recipients: 0,
+        bounced_recipients: 0,
     })
 }
 

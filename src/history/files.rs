@@ -20,91 +20,25 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-pub(super) struct Files {
-    paths: std::vec::IntoIter<PathBuf>,
-    open: Option<Open>,
-    /// Whether any line of any file was good.
-    any_good: bool,
-    expected: &'static str,
-    malformed: Malformed,
-    read: Arc<AtomicU64>,
+/// Counts the bytes read of all files.
+pub(super) struct Meter {
+    pub read: Arc<AtomicU64>,
     total: Option<u64>,
 }
 
-struct Open {
-    path: PathBuf,
-    lines: Lines,
-    good: bool,
-    /// The first malformed line, until one is good.
-    bad: Option<(u64, String)>,
-}
-
-impl Files {
-    pub(super) fn new(paths: Vec<PathBuf>, expected: &'static str) -> Result<Self, HistoryFault> {
-        Ok(Self {
-            total: total(&paths)?,
-            paths: paths.into_iter(),
-            open: None,
-            any_good: false,
-            expected,
-            malformed: Malformed::default(),
-            read: Arc::default(),
-        })
-    }
-
-    /// The next line, and its number in its file. Each is told to be good or malformed before the next one
-    /// is asked for; one that is neither (empty, a comment) is not.
-    pub(super) fn next_line(&mut self) -> Result<Option<(&[u8], u64)>, HistoryFault> {
-        loop {
-            let Some(open) = &mut self.open else {
-                match self.paths.next() {
-                    Some(path) => self.open = Some(open_file(path, &self.read)?),
-                    None if self.any_good => return Ok(None),
-                    None => return Err(HistoryFault::Empty { expected: self.expected }),
-                }
+impl Meter {
+    /// Asks for the size of every file.
+    pub(super) fn new(paths: &[PathBuf]) -> Result<Self, HistoryFault> {
+        let mut total = Some(0);
+        for path in paths {
+            if is_stdin(path) {
+                total = None;
                 continue;
-            };
-            match open.lines.cut() {
-                Ok(Cut::Line) => break,
-                Ok(Cut::TooLong) => self.malformed("the line is longer than 1 MiB")?,
-                Ok(Cut::End) => self.close()?,
-                Err(source) => return Err(unreadable(&open.path, source)),
             }
+            let file = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
+            total = total.filter(|_| file.is_file()).map(|sum: u64| sum.saturating_add(file.len()));
         }
-        Ok(self.open.as_ref().map(|open| (open.lines.line(), open.lines.number())))
-    }
-
-    pub(super) fn good(&mut self) {
-        self.any_good = true;
-        if let Some(open) = &mut self.open {
-            open.good = true;
-        }
-    }
-
-    /// # Errors
-    /// The file is something else.
-    pub(super) fn malformed(&mut self, why: &str) -> Result<(), HistoryFault> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let line = open.lines.number();
-        self.malformed.add(&open.path, line, why);
-        if open.good {
-            return Ok(());
-        }
-        open.bad.get_or_insert_with(|| (line, why.into()));
-        if line >= TRIED_LINES || open.lines.bytes() >= TRIED_BYTES { self.close() } else { Ok(()) }
-    }
-
-    fn close(&mut self) -> Result<(), HistoryFault> {
-        match self.open.take() {
-            Some(Open { path, good: false, bad: Some((line, why)), .. }) => {
-                Err(HistoryFault::Foreign { file: path, line, why, expected: self.expected })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn malformed_lines(&self) -> &Malformed {
-        &self.malformed
+        Ok(Self { read: Arc::default(), total })
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -112,27 +46,123 @@ impl Files {
     }
 }
 
-fn open_file(path: PathBuf, read: &Arc<AtomicU64>) -> Result<Open, HistoryFault> {
-    match Lines::open(&path, read.clone()) {
-        Ok(lines) => Ok(Open { path, lines, good: false, bad: None }),
-        Err(source) => Err(unreadable(&path, source)),
-    }
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
-/// The sizes of all files together; `None` with one that has none.
-fn total(paths: &[PathBuf]) -> Result<Option<u64>, HistoryFault> {
-    let mut total = Some(0);
-    for path in paths {
-        if path.as_os_str() == "-" {
-            total = None;
-            continue;
-        }
-        let file = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
-        total = total.filter(|_| file.is_file()).map(|sum: u64| sum.saturating_add(file.len()));
-    }
-    Ok(total)
-}
-
-fn unreadable(path: &Path, source: std::io::Error) -> HistoryFault {
+pub(super) fn unreadable(path: &Path, source: std::io::Error) -> HistoryFault {
     HistoryFault::Unreadable { file: path.into(), source }
+}
+
+/// One file, which shows to be what was expected, or something else.
+pub(super) struct OpenFile {
+    path: PathBuf,
+    lines: Lines,
+    expected: &'static str,
+    good: bool,
+    /// The first malformed line, while none was good.
+    bad: Option<(u64, String)>,
+}
+
+impl OpenFile {
+    pub(super) fn open(
+        path: PathBuf,
+        read: &Arc<AtomicU64>,
+        expected: &'static str,
+    ) -> Result<Self, HistoryFault> {
+        match Lines::open(&path, read.clone()) {
+            Ok(lines) => Ok(Self { path, lines, expected, good: false, bad: None }),
+            Err(source) => Err(unreadable(&path, source)),
+        }
+    }
+
+    /// Goes to the next line; false at the end. Each line is told to be good or malformed before the next
+    /// one is asked for; one that is neither (empty, a comment) is not.
+    pub(super) fn advance(&mut self, malformed: &mut Malformed) -> Result<bool, HistoryFault> {
+        loop {
+            match self.lines.cut() {
+                Ok(Cut::Line) => return Ok(true),
+                Ok(Cut::TooLong) => self.malformed("the line is longer than 1 MiB", malformed)?,
+                Ok(Cut::End) => return self.unless_foreign().map(|()| false),
+                Err(source) => return Err(unreadable(&self.path, source)),
+            }
+        }
+    }
+
+    pub(super) fn line(&self) -> &[u8] {
+        self.lines.line()
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.lines.number()
+    }
+
+    pub(super) fn good(&mut self) {
+        self.good = true;
+    }
+
+    /// # Errors
+    /// The file is something else.
+    pub(super) fn malformed(
+        &mut self,
+        why: &str,
+        malformed: &mut Malformed,
+    ) -> Result<(), HistoryFault> {
+        let line = self.lines.number();
+        malformed.add(&self.path, line, why);
+        if !self.good {
+            self.bad.get_or_insert_with(|| (line, why.into()));
+        }
+        let is_tried = line >= TRIED_LINES || self.lines.bytes() >= TRIED_BYTES;
+        if is_tried { self.unless_foreign() } else { Ok(()) }
+    }
+
+    fn unless_foreign(&self) -> Result<(), HistoryFault> {
+        match &self.bad {
+            Some((line, why)) if !self.good => Err(HistoryFault::Foreign {
+                file: self.path.clone(),
+                line: *line,
+                why: why.clone(),
+                expected: self.expected,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The lines of all files, in the order the files are named.
+pub(super) struct Files {
+    paths: std::vec::IntoIter<PathBuf>,
+    open: Option<OpenFile>,
+    expected: &'static str,
+    any_good: bool,
+}
+
+impl Files {
+    pub(super) fn new(paths: Vec<PathBuf>, expected: &'static str) -> Self {
+        Self { paths: paths.into_iter(), open: None, expected, any_good: false }
+    }
+
+    /// The file at its next line; `None` after the last of all.
+    pub(super) fn next_line(
+        &mut self,
+        meter: &Meter,
+        malformed: &mut Malformed,
+    ) -> Result<Option<&mut OpenFile>, HistoryFault> {
+        loop {
+            if let Some(mut file) = self.open.take() {
+                if file.advance(malformed)? {
+                    return Ok(Some(self.open.insert(file)));
+                }
+                self.any_good |= file.good;
+            }
+            match self.paths.next() {
+                Some(path) => {
+                    self.open = Some(OpenFile::open(path, &meter.read, self.expected)?);
+                }
+                None if self.any_good => return Ok(None),
+                None => return Err(HistoryFault::Empty { expected: self.expected }),
+            }
+        }
+    }
 }

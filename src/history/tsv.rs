@@ -5,9 +5,10 @@ use compact_str::CompactString;
 use compact_str::ToCompactString;
 
 use crate::history::HistoryFault;
+use crate::history::Malformed;
 use crate::history::Message;
 use crate::history::Outcome;
-use crate::history::files::Files;
+use crate::history::files::{Files, Meter};
 use crate::history::moment;
 use crate::mail::Address;
 use crate::mail::Login;
@@ -28,22 +29,28 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn next(&mut self, files: &mut Files) -> Result<Option<Message>, HistoryFault> {
-        loop {
-            let Some((line, number)) = files.next_line()? else { return Ok(self.message.take()) };
+    pub(super) fn next(
+        &mut self,
+        files: &mut Files,
+        meter: &Meter,
+        malformed: &mut Malformed,
+    ) -> Result<Option<Message>, HistoryFault> {
+        while let Some(file) = files.next_line(meter, malformed)? {
+            let (line, number) = (file.line(), file.number());
             if line.is_empty() || line.starts_with(b"#") || number == 1 && is_header(line) {
                 continue;
             }
             match read(line).map(|row| self.join(&row, number)) {
                 Ok(whole) => {
-                    files.good();
+                    file.good();
                     if whole.is_some() {
                         return Ok(whole);
                     }
                 }
-                Err(why) => files.malformed(&why)?,
+                Err(why) => file.malformed(&why, malformed)?,
             }
         }
+        Ok(self.message.take())
     }
 
     /// Takes a row, and gives the message before where the row begins another one.
@@ -72,6 +79,7 @@ impl Rows {
             size: 0,
             outcome: Outcome::Accepted,
             unknown_recipients: 0,
+            bounced_recipients: 0,
         })
     }
 }

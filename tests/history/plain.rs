@@ -1,11 +1,10 @@
-//! Past mail read from whole files: packed or not, by the standard input, malformed, or something else.
+//! Envelope files and tables.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use gatepost::history::{History, HistoryFault, Message, Source};
+use gatepost::history::Source;
+
+use crate::{Folder, all, fault, gzip, open, read, xz, zstd};
 
 const ENVELOPES: &str = r#"{"at": 1790000000000, "login": "alice", "client": "192.0.2.1", "sender": "alice@example.org", "recipients": ["bob@example.org", "carol@example.org"], "message": "m1"}
 {"at": 1790000005000, "sender": "bob@example.org", "recipients": ["alice@example.org"]}
@@ -33,92 +32,11 @@ const TABLE_READ: [&str; 3] = [
     "1790000061000 m1 alice - alice dave",
 ];
 
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("history-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, bytes).expect("a file");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn shown(message: &Message) -> String {
-    let recipients: Vec<String> = message.recipients.iter().map(ToString::to_string).collect();
-    format!(
-        "{} {} {} {} {} {}",
-        message.at.unix_ms(),
-        message.id,
-        message.login.as_ref().map_or("-".into(), ToString::to_string),
-        message.client.map_or("-".into(), |client| client.to_string()),
-        message.sender,
-        recipients.join(","),
-    )
-}
-
-fn all(history: &mut History) -> Result<Vec<String>, HistoryFault> {
-    let mut all = Vec::new();
-    while let Some(message) = history.next_message()? {
-        all.push(shown(&message));
-    }
-    assert!(history.next_message()?.is_none(), "the end stays the end");
-    Ok(all)
-}
-
-fn read(source: Source) -> Vec<String> {
-    all(&mut History::open(source).expect("the files")).expect("a history")
-}
-
-/// The fault of a source, with its cause.
-fn fault(source: Source) -> String {
-    let fault = match History::open(source) {
-        Ok(mut history) => all(&mut history).expect_err("a fault"),
-        Err(fault) => fault,
-    };
-    match std::error::Error::source(&fault) {
-        Some(cause) => format!("{fault}: {cause}"),
-        None => fault.to_string(),
-    }
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(text).expect("memory");
-    packer.finish().expect("memory")
-}
-
-fn zstd(text: &[u8]) -> Vec<u8> {
-    zstd::encode_all(text, 3).expect("memory")
-}
-
-fn xz(text: &[u8]) -> Vec<u8> {
-    let mut packer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1))
-        .expect("memory");
-    packer.write_all(text).expect("memory");
-    packer.finish().expect("memory")
-}
-
 #[test]
 fn an_envelope_file_is_read_and_messages_that_go_back_are_counted() {
     let folder = Folder::new();
     let path = folder.file("envelopes", ENVELOPES.as_bytes());
-    let mut history = History::open(Source::Envelopes(vec![path])).expect("the file");
+    let mut history = open(Source::Envelopes(vec![path])).expect("the file");
     assert_eq!(all(&mut history).expect("a history"), ENVELOPES_READ);
     assert_eq!((history.out_of_order(), history.malformed().count), (1, 0));
     let progress = history.progress();
@@ -137,7 +55,7 @@ fn packed_files_are_told_by_their_first_bytes() {
     for (name, pack) in [("gz", gzip as fn(&[u8]) -> Vec<u8>), ("xz", xz), ("zst", zstd)] {
         let packed = pack(TABLE.as_bytes());
         let path = folder.file("table", &packed);
-        let mut history = History::open(Source::Tsv(vec![path])).expect("the file");
+        let mut history = open(Source::Tsv(vec![path])).expect("the file");
         assert_eq!(all(&mut history).expect(name), TABLE_READ, "{name}");
         let progress = history.progress();
         assert_eq!((progress.read, progress.total), (packed.len() as u64, Some(progress.read)));
@@ -170,7 +88,7 @@ fn a_dash_is_the_standard_input() {
     let folder = Folder::new();
     let file = File::open(folder.file("table", &gzip(TABLE.as_bytes()))).expect("the file");
     nix::unistd::dup2_stdin(file).expect("another standard input");
-    let mut history = History::open(Source::Tsv(vec!["-".into()])).expect("the standard input");
+    let mut history = open(Source::Tsv(vec!["-".into()])).expect("the standard input");
     assert_eq!(history.progress().total, None);
     assert_eq!(all(&mut history).expect("a history"), TABLE_READ);
 }
@@ -194,7 +112,7 @@ fn malformed_lines_are_counted_and_the_first_twenty_told_by_number() {
     }
     text.push_str(ENVELOPES);
     let path = folder.file("envelopes", text.as_bytes());
-    let mut history = History::open(Source::Envelopes(vec![path.clone()])).expect("the file");
+    let mut history = open(Source::Envelopes(vec![path.clone()])).expect("the file");
     assert_eq!(all(&mut history).expect("a history").len(), 6);
     assert_eq!((history.malformed().count, history.malformed().first.len()), (150, 20));
     assert_eq!(
@@ -208,7 +126,7 @@ fn a_line_beyond_a_mebibyte_is_malformed() {
     let folder = Folder::new();
     let long = "x".repeat((1 << 20) + 1);
     let path = folder.file("table", format!("{TABLE}{long}\nx\n1\ta\tm\tb\n").as_bytes());
-    let mut history = History::open(Source::Tsv(vec![path.clone()])).expect("the file");
+    let mut history = open(Source::Tsv(vec![path.clone()])).expect("the file");
     assert_eq!(all(&mut history).expect("a history").len(), 4);
     let told: Vec<String> = history.malformed().first.iter().map(ToString::to_string).collect();
     let path = path.display();
@@ -252,7 +170,7 @@ fn a_file_is_given_up_after_a_hundred_malformed_lines_and_not_after_ninety_nine(
     for (malformed, is_read) in [(99, true), (100, false)] {
         let text = "x\n".repeat(malformed) + "1790000000\tdave\tm1\tbob\n";
         let path = folder.file("table", text.as_bytes());
-        let outcome = all(&mut History::open(Source::Tsv(vec![path])).expect("the file"));
+        let outcome = all(&mut open(Source::Tsv(vec![path])).expect("the file"));
         assert_eq!(outcome.is_ok(), is_read, "{malformed} malformed lines");
     }
 }
