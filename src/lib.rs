@@ -15,6 +15,7 @@ pub mod record;
 pub mod decision;
 pub mod directory;
 pub mod store;
+pub mod history;
 pub mod engine;
 pub mod observe;
 pub mod config;
