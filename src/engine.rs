@@ -116,6 +116,37 @@ impl Engine {
         self.run(listener, facts, at, true).await
     }
 
+    /// Judges a whole message of which all recipients are known, and were passed at RCPT; each message under
+    /// an instance of its own.
+    pub async fn judge_message(
+        &self,
+        listener: &Arc<Listener>,
+        facts: Facts,
+        recipients: &[Address],
+        at: Timestamp,
+    ) -> Judged {
+        let rules = self.rules();
+        let is_external = |to: &Address| rules.domains.class_of(to).0 == DomainClass::External;
+        let round = Round::of(recipients, &self.key, recipients.iter().any(is_external));
+        self.run_round(listener, facts, Some(round), at, true).await
+    }
+
+    /// So many recipients of this sender's were refused as unknown.
+    pub async fn count_unknown_recipients(&self, facts: &Facts, count: u32, at: Timestamp) {
+        let rules = self.rules();
+        let known = self.gather(facts, &rules).await;
+        let listener = Listener::of_no_socket();
+        let case = Case { listener: &listener, facts, known: &known, rules: &rules };
+        if let Some(account) = case.account_key() {
+            self.count_unknown(&account, count, at).await;
+        }
+    }
+
+    /// Under which addresses are hashed.
+    pub const fn key(&self) -> &HashKey {
+        &self.key
+    }
+
     /// As [`judge`](Self::judge) would, leaving no trace.
     pub async fn preview(&self, listener: &Arc<Listener>, facts: Facts, at: Timestamp) -> Judged {
         self.run(listener, facts, at, false).await
@@ -128,10 +159,22 @@ impl Engine {
         at: Timestamp,
         commit: bool,
     ) -> Judged {
+        self.run_round(listener, facts, None, at, commit).await
+    }
+
+    /// `round`: the message, where it is not one of those remembered.
+    async fn run_round(
+        &self,
+        listener: &Arc<Listener>,
+        facts: Facts,
+        round: Option<Round>,
+        at: Timestamp,
+        commit: bool,
+    ) -> Judged {
         let rules = self.rules();
         let known = self.gather(&facts, &rules).await;
         let case = Case { listener, facts: &facts, known: &known, rules: &rules };
-        let round = self.round(case, commit, at);
+        let round = round.unwrap_or_else(|| self.round(case, commit, at));
         let charged = match facts.stage {
             Stage::Connect | Stage::Helo | Stage::Vrfy | Stage::Etrn => None,
             _ if facts.client.is_local => None,
@@ -173,7 +216,7 @@ impl Engine {
         if reasons.any(|reason| reason == Reason::RecipientUnknown)
             && let Some(account) = case.account_key()
         {
-            self.count_unknown(&account, at).await;
+            self.count_unknown(&account, 1, at).await;
         }
         if is_accepted(&decision.reply)
             && let Some(key) = transaction(case.listener, case.facts)

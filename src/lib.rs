@@ -17,6 +17,7 @@ pub mod directory;
 pub mod store;
 pub mod history;
 pub mod engine;
+pub mod backtest;
 pub mod observe;
 pub mod config;
 pub mod admin;

@@ -45,6 +45,13 @@ impl Failed {
         Self { exit: Exit::Unreachable, why }
     }
 
+    /// Of a fault and its causes.
+    pub fn of(fault: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(fault), |fault| fault.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        Self { exit: Exit::No, why: causes.join(": ") }
+    }
+
     /// Of an answer of the daemon other than OK.
     pub fn of_answer(status: StatusCode, body: &[u8]) -> Self {
         let exit = match status {
@@ -82,7 +89,7 @@ impl Source {
 }
 
 /// The configuration of a command that may as well ask the daemon.
-fn load(file: &Path) -> Result<Config, Failed> {
+pub(super) fn load(file: &Path) -> Result<Config, Failed> {
     config::load(file, &host()).map_err(|faults| {
         if !file.exists() {
             return Failed::unreachable(format!(

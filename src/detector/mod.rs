@@ -80,6 +80,8 @@ pub struct Inspection {
     pub observed: Option<Finding>,
     /// The test that suspends which is nearest to its limit, and the share of it that is reached.
     pub nearest: Option<(Test, f32)>,
+    /// What each meter reads, in the order of [`Meter::ALL`].
+    pub readings: [f32; Meter::ALL.len()],
 }
 
 impl Inspection {
@@ -109,6 +111,7 @@ pub fn inspect(settings: &Settings, class: Class, usage: &Usage, weight: &Weight
     }
     let mut inspecting = Inspecting { settings, class, usage, found: &mut found };
     for meter in Meter::ALL {
+        inspecting.found.readings[meter as usize] = meter.read(usage.counters());
         if let Some(limit) = suspends_at(meter, settings.budget) {
             inspecting.compare(meter, Severity::Suspend, limit);
         }

@@ -150,7 +150,7 @@ fn recipients_that_do_not_exist_are_evidence() {
     let found: Vec<_> = (0..5)
         .map(|_| {
             life.usage.advance(at);
-            life.usage.count_unknown(at);
+            life.usage.count_unknown(1, at);
             severity(inspect(&life.settings, Class::Person, &life.usage, &Weight::default()))
         })
         .collect();

@@ -76,15 +76,15 @@ impl Engine {
         Some(Charged { account, class: Class::Client })
     }
 
-    /// A recipient was refused as unknown, or would have been: evidence.
-    pub(super) async fn count_unknown(&self, account: &AccountKey, at: Timestamp) {
-        let mut count = |record: &Record| {
+    /// Recipients were refused as unknown, or would have been: evidence.
+    pub(super) async fn count_unknown(&self, account: &AccountKey, count: u32, at: Timestamp) {
+        let mut run = |record: &Record| {
             let mut record = record.clone();
-            record.usage.count_unknown(at);
+            record.usage.count_unknown(count, at);
             Change { record: Some(record), events: Vec::new() }
         };
         // A store that fails costs the evidence.
-        let _ = self.store.update(account, &mut count).await;
+        let _ = self.store.update(account, &mut run).await;
     }
 
     /// An accepted message: an envelope to show, and its sender has written to its recipients.

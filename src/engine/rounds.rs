@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::ledger::Hashed;
+use crate::ledger::{HashKey, Hashed};
 use crate::mail::{Address, Timestamp};
 
 /// Messages under way at once; Postfix has 100 smtpd processes by default (default_process_limit).
@@ -94,6 +94,17 @@ impl Rounds {
             }
             _ => Round::default(),
         }
+    }
+}
+
+impl Round {
+    /// A message whose recipients are all known.
+    pub fn of(recipients: &[Address], key: &HashKey, has_external: bool) -> Self {
+        let mut hashed: Vec<_> = recipients.iter().map(|one| key.address(one)).collect();
+        hashed.sort_unstable();
+        hashed.dedup();
+        let in_clear = recipients.iter().take(IN_CLEAR).cloned().collect();
+        Self { recipients: hashed, in_clear, has_external, is_final: true, ..Self::default() }
     }
 }
 

@@ -113,12 +113,12 @@ impl Usage {
         self.remember(message, weight, answer, true, at);
     }
 
-    /// A recipient was refused as unknown.
-    pub fn count_unknown(&mut self, at: Timestamp) {
+    /// Recipients were refused as unknown.
+    pub fn count_unknown(&mut self, count: u32, at: Timestamp) {
         self.counters.decay_to(at);
         let mut increments = Increments::default();
-        increments.set(Counter::Unknown15m, 1.0);
-        increments.set(Counter::Unknown30d, 1.0);
+        increments.set(Counter::Unknown15m, count as f32);
+        increments.set(Counter::Unknown30d, count as f32);
         self.counters.add(&increments);
     }
 
