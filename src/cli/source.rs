@@ -18,6 +18,7 @@ use crate::config::{self, Config, Socket, Startup};
 use crate::daemon::open_directory;
 use crate::directory::meter::NoMeter;
 use crate::engine::Engine;
+use crate::ledger::HashKey;
 use crate::store::Memory;
 
 #[derive(clap::Args)]
@@ -76,7 +77,7 @@ impl Source {
         let directory = open_directory(&config.startup, Arc::new(NoMeter))
             .map_err(|fault| Failed::unreachable(fault.to_string()))?;
         let store = Arc::new(Memory::new(config.startup.accounts));
-        Ok((Engine::new(directory, store, config.rules), config.startup))
+        Ok((Engine::new(directory, store, HashKey::default(), config.rules), config.startup))
     }
 }
 
