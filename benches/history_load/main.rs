@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use gatepost::history::{History, Source};
 use gatepost::mail::Timestamp;
+use jiff::tz::TimeZone;
 
 /// The best of these is told: the others had company.
 const ROUNDS: usize = 5;
@@ -32,7 +33,10 @@ fn measure(folder: &Path, messages: u64) -> Result<(), Box<dyn Error>> {
     tell("tsv", Source::Tsv(vec![table]))?;
     let envelopes = folder.join("envelopes");
     fs::write(&envelopes, lines(messages)?)?;
-    tell("envelopes", Source::Envelopes(vec![envelopes]))
+    tell("envelopes", Source::Envelopes(vec![envelopes]))?;
+    let log = folder.join("mail.log");
+    fs::write(&log, log_lines(messages)?)?;
+    tell("maillog", Source::Maillog { files: vec![log], zone: TimeZone::UTC })
 }
 
 fn tell(name: &str, source: Source) -> Result<(), Box<dyn Error>> {
@@ -80,6 +84,38 @@ fn lines(messages: u64) -> Result<String, std::fmt::Error> {
             user % 250,
             to.join(", ")
         )?;
+    }
+    Ok(text)
+}
+
+/// As Postfix writes them: some seven lines a message, ten messages a second.
+fn log_lines(messages: u64) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for message in 0..messages {
+        let (second, user) = (message / 10, message * 31 % 1000);
+        let at = jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(second).unwrap_or(0));
+        let at = at.unwrap_or_default().strftime("%b %e %H:%M:%S").to_string();
+        let id = format!("{:X}", 0x61_FBC9_8000 + message % 0x1_0000);
+        let to: Vec<u64> = recipients(message).collect();
+        writeln!(text, "{at} mx postfix/smtpd[9]: connect from unknown[192.0.2.1]")?;
+        writeln!(
+            text,
+            "{at} mx postfix/smtpd[9]: {id}: client=unknown[192.0.2.1], sasl_method=PLAIN, sasl_username=user{user}"
+        )?;
+        writeln!(text, "{at} mx postfix/cleanup[8]: {id}: message-id=<{message}@example.org>")?;
+        writeln!(
+            text,
+            "{at} mx postfix/qmgr[7]: {id}: from=<user{user}@example.org>, size=300, nrcpt={} (queue active)",
+            to.len()
+        )?;
+        for user in to {
+            writeln!(
+                text,
+                "{at} mx postfix/smtp[6]: {id}: to=<user{user}@example.org>, relay=a.test[192.0.2.9]:25, delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+            )?;
+        }
+        writeln!(text, "{at} mx postfix/qmgr[7]: {id}: removed")?;
+        writeln!(text, "{at} mx postfix/smtpd[9]: disconnect from unknown[192.0.2.1] ehlo=1")?;
     }
     Ok(text)
 }

@@ -34,8 +34,8 @@ pub struct Message {
     /// `None`: handed in by a program on the mail server, or not told.
     pub client: Option<IpAddr>,
     pub sender: Address,
-    /// Of a log: distinct, and as they were written to, before aliases. Else as the source has them, twice
-    /// where it has them twice. Never empty for an accepted message.
+    /// Of a log: distinct, and as they were written to (Sendmail logs where its aliases lead instead). Else as
+    /// the source has them, twice where it has them twice. Never empty for an accepted message.
     pub recipients: Vec<Address>,
     /// The id the source gives it: a name, a queue id, else the number of its line.
     pub id: CompactString,

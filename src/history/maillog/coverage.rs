@@ -19,7 +19,7 @@ pub struct Coverage {
     pub whole: u64,
     /// Nothing says who handed it in: lines are missing, or of other hosts.
     pub without_client: u64,
-    /// There was a login, and its line is missing (Sendmail, LogLevel below 9).
+    /// There was a login, and its line is missing (of Sendmail; Postfix has it with the client).
     pub without_login: u64,
     pub without_sender: u64,
     /// Deliveries are missing, and the message has left the queue, or is five days old, or gave way

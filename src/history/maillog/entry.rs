@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub host: Host,
     pub id: CompactString,
     pub message_id: CompactString,
+    /// Ids of its parts.
+    pub parts: Vec<CompactString>,
     pub fate: Fate,
     /// It left the queue.
     pub is_removed: bool,

@@ -5,6 +5,7 @@ mod coverage;
 mod entry;
 mod event;
 mod ids;
+mod join;
 mod line;
 mod merge;
 mod postfix;
@@ -21,15 +22,15 @@ use crate::history::HistoryFault;
 use crate::history::Malformed;
 use crate::history::Message;
 use crate::history::files::Meter;
+use crate::history::maillog::join::Join;
 use crate::history::maillog::merge::Merge;
-use crate::history::maillog::queue::Queue;
 use crate::mail::Timestamp;
 
 pub use coverage::Coverage;
 
 pub(super) struct Maillog {
     merge: Merge,
-    queue: Queue,
+    join: Join,
     has_ended: bool,
 }
 
@@ -42,7 +43,7 @@ impl Maillog {
         at: Timestamp,
     ) -> Result<Self, HistoryFault> {
         let merge = Merge::open(paths, zone, meter, malformed, at)?;
-        Ok(Self { merge, queue: Queue::default(), has_ended: false })
+        Ok(Self { merge, join: Join::default(), has_ended: false })
     }
 
     pub(super) fn next(
@@ -51,19 +52,19 @@ impl Maillog {
         malformed: &mut Malformed,
     ) -> Result<Option<Message>, HistoryFault> {
         loop {
-            if let Some(message) = self.queue.pop(self.has_ended) {
+            if let Some(message) = self.join.pop(self.has_ended) {
                 return Ok(Some(message));
             }
             if self.has_ended {
                 return Ok(None);
             }
             match self.merge.next(meter, malformed)? {
-                Some((at, line)) => self.queue.read(&line, at),
-                None if self.queue.coverage().mail_lines == 0 => {
+                Some((at, line)) => self.join.read(&line, at),
+                None if self.join.coverage().mail_lines == 0 => {
                     return Err(HistoryFault::Empty { expected: merge::EXPECTED });
                 }
                 None => {
-                    self.queue.end();
+                    self.join.end();
                     self.has_ended = true;
                 }
             }
@@ -71,6 +72,6 @@ impl Maillog {
     }
 
     pub(super) fn coverage(&self) -> Coverage {
-        self.queue.coverage()
+        self.join.coverage()
     }
 }

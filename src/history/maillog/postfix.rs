@@ -7,11 +7,30 @@ use crate::history::maillog::event::{
 use crate::history::maillog::line::number;
 use crate::mail::Login;
 
+/// The daemons whose lines tell of messages.
+const DAEMONS: [&[u8]; 14] = [
+    b"smtpd",
+    b"qmgr",
+    b"cleanup",
+    b"pickup",
+    b"smtp",
+    b"lmtp",
+    b"local",
+    b"virtual",
+    b"pipe",
+    b"error",
+    b"retry",
+    b"discard",
+    b"bounce",
+    b"postsuper",
+];
+
 /// The daemon that wrote a line: what follows the last `/` of `postfix/submission/smtpd`. `None` for other
-/// programs; `syslog_name` may be anything.
+/// programs. `syslog_name` may be anything, so one of the daemons above is Postfix's by its own name.
 pub(super) fn daemon(program: &[u8]) -> Option<&[u8]> {
     let slash = memchr::memrchr(b'/', program)?;
-    Some(&program[slash + 1..])
+    let daemon = &program[slash + 1..];
+    (program.starts_with(b"postfix") || DAEMONS.contains(&daemon)).then_some(daemon)
 }
 
 pub(super) fn read<'a>(daemon: &[u8], text: &'a [u8]) -> Option<Event<'a>> {
@@ -25,8 +44,9 @@ pub(super) fn read<'a>(daemon: &[u8], text: &'a [u8]) -> Option<Event<'a>> {
             rest.starts_with(b"uid=").then_some(Event::Local { id, of })
         }
         b"postsuper" => qmgr(text),
-        b"smtp" | b"lmtp" | b"local" | b"virtual" | b"pipe" | b"error" | b"retry" | b"discard"
-        | b"relay" => delivery(text),
+        b"smtp" | b"lmtp" | b"local" | b"virtual" | b"pipe" | b"error" | b"retry" | b"discard" => {
+            delivery(text)
+        }
         b"bounce" => {
             let (_, rest) = queue_id(text)?;
             let at = memchr::memmem::find(rest, b" notification: ")?;
@@ -148,10 +168,15 @@ mod tests {
 
     #[test]
     fn the_daemon_is_named_last() {
-        for program in ["postfix/smtpd", "postfix/submission/smtpd", "postfix-out/smtpd"] {
+        for program in
+            ["postfix/smtpd", "postfix/submission/smtpd", "postfix-out/smtpd", "outgoing/smtpd"]
+        {
             assert_eq!(daemon(program.as_bytes()), Some(&b"smtpd"[..]));
         }
-        assert_eq!(daemon(b"sshd"), None);
+        assert_eq!(daemon(b"postfix/anvil"), Some(&b"anvil"[..]));
+        for program in ["sshd", "podman/web", "smtpd"] {
+            assert_eq!(daemon(program.as_bytes()), None);
+        }
     }
 
     #[test]
@@ -249,7 +274,17 @@ mod tests {
     fn a_message_is_local_received_queued_and_removed() {
         let id = &b"7299C98E014"[..];
         let cases = [
-            ("pickup", "7299C98E014: uid=0 from=<alice@example.org>", Event::Local { id }),
+            (
+                "pickup",
+                "7299C98E014: uid=0 from=<alice@example.org>",
+                Event::Local { id, of: None },
+            ),
+            (
+                "pickup",
+                "7299C98E014: uid=0 from=<a@x> orig_id=61FBC98E06A",
+                Event::Local { id, of: Some(b"61FBC98E06A") },
+            ),
+            ("postsuper", "7299C98E014: removed", Event::Removed { id }),
             (
                 "cleanup",
                 "7299C98E014: message-id=<1@x>",
