@@ -179,7 +179,7 @@ pub const fn suspends_at(meter: Meter, budget: Budget) -> Option<Limit> {
         Meter::Novel1d => ([16.8, 12.5, 7.9], 8.0),
         Meter::Distant1dRest => ([14.1, 9.7, 7.0], 10.0),
         Meter::New7dRest => ([17.5, 11.1, 7.5], 10.0),
-        Meter::Breadth2hRest => ([50.9, 27.0, 15.6], 5.0),
+        Meter::Breadth2hRest => ([50.9, 33.0, 15.6], 5.0),
         Meter::Mixture15mRest => ([106.0, 44.5, 20.9], 4.0),
         Meter::Blend15m => ([10.5, 8.3, 6.8], 1.9),
         Meter::Scatter15mRest => ([40.0, 28.0, 16.0], 18.0),
