@@ -35,7 +35,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let Some(options) = Options::read(std::env::args().skip(1)) else {
-        eprintln!("usage: cargo bench --bench detection -- FILE.tsv[.gz] [--fitting SENDERS] [--points N]");
+        eprintln!(
+            "usage: cargo bench --bench detection -- FILE.tsv[.gz] [--fitting SENDERS] [--points N]"
+        );
         // `cargo bench` without a file runs the other benches.
         return ExitCode::SUCCESS;
     };
@@ -143,7 +145,9 @@ fn report_campaigns(mail: &Mail, has_inbound: bool, points: usize) {
         ]);
     }
     table.print();
-    println!("Leaked: recipients of messages accepted before the suspension, where it came; held ones that had not gone out after 30 minutes are not leaked.\n");
+    println!(
+        "Leaked: recipients of messages accepted before the suspension, where it came; held ones that had not gone out after 30 minutes are not leaked.\n"
+    );
 }
 
 type Leak = fn(&Played) -> Option<u64>;

@@ -145,7 +145,13 @@ impl Site {
     }
 
     /// Sends one message from the account of `record`; `key` names it.
-    pub fn send(&self, record: &mut Record, recipients: &[Hashed], key: u64, at: Timestamp) -> Answer {
+    pub fn send(
+        &self,
+        record: &mut Record,
+        recipients: &[Hashed],
+        key: u64,
+        at: Timestamp,
+    ) -> Answer {
         let Self { rules, listener, known, facts } = self;
         let case = Case { listener, facts, known, rules };
         let count = u32::try_from(recipients.len()).expect("few");

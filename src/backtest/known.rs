@@ -78,7 +78,8 @@ impl Known {
             if login.is_empty() || row.len() != 3 {
                 return Err(fault(format!("{} fields", row.len())));
             }
-            let moment = |text| moment(text).ok_or_else(|| fault(format!("\"{text}\" is no moment")));
+            let moment =
+                |text| moment(text).ok_or_else(|| fault(format!("\"{text}\" is no moment")));
             let (from, until) = (moment(from)?, moment(until)?);
             if until < from {
                 return Err(fault("it ends before it begins".into()));

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use compact_str::format_compact;
 
-use crate::decision::{
-    AtEnd, ChargeAt, Decision, Facing, Hold, Listener, OnGrant, Reason, Rules,
-};
+use crate::decision::{AtEnd, ChargeAt, Decision, Facing, Hold, Listener, OnGrant, Reason, Rules};
 use crate::detector::{Budget, Inspection, Test};
 use crate::directory::Directory;
 use crate::engine::{Engine, Mark};
@@ -140,8 +138,7 @@ impl Replay {
         if let [only] = &*recipients {
             facts.envelope.recipient = Some(only.clone());
         }
-        let judged =
-            self.engine.judge_message(&self.listener, facts, &recipients, at).await;
+        let judged = self.engine.judge_message(&self.listener, facts, &recipients, at).await;
         let outcome = Outcome::of(judged.decision, at);
         if matches!(outcome.verdict, Verdict::Pass | Verdict::Hold) {
             self.mark(message, recipients).await;
@@ -170,7 +167,8 @@ impl Replay {
             self.ours.insert(domain.into());
         }
         let ours = &self.ours;
-        let is_ours = |address: &Address| address.domain().is_none_or(|domain| ours.contains(domain));
+        let is_ours =
+            |address: &Address| address.domain().is_none_or(|domain| ours.contains(domain));
         let recipients: Vec<_> = recipients.into_iter().filter(is_ours).collect();
         if !recipients.is_empty() {
             let sender = self.engine.key().address(&message.sender);
@@ -181,13 +179,7 @@ impl Replay {
 
 impl Outcome {
     fn refused_then() -> Self {
-        Self {
-            verdict: Verdict::Reject,
-            reason: None,
-            test: None,
-            found: None,
-            suspension: None,
-        }
+        Self { verdict: Verdict::Reject, reason: None, test: None, found: None, suspension: None }
     }
 
     fn of(decision: Decision, at: Timestamp) -> Self {

@@ -106,9 +106,9 @@ impl Report<'_> {
     }
 
     fn write_input(&self, tally: &Tally, out: &mut String) -> fmt::Result {
-        let span = tally.span.map_or_else(String::new, |(first, last)| {
-            format!(", {} to {}", day(first), day(last))
-        });
+        let span = tally
+            .span
+            .map_or_else(String::new, |(first, last)| format!(", {} to {}", day(first), day(last)));
         let outbound = tally.messages - tally.inbound;
         writeln!(
             out,
@@ -118,7 +118,11 @@ impl Report<'_> {
             tally.people().count(),
             tally.recipients
         )?;
-        writeln!(out, "{} messages without a login (inbound mail, or clients that need none)", tally.inbound)?;
+        writeln!(
+            out,
+            "{} messages without a login (inbound mail, or clients that need none)",
+            tally.inbound
+        )?;
         if self.out_of_order > 0 {
             writeln!(out, "{} messages were older than one before them", self.out_of_order)?;
         }
@@ -135,7 +139,11 @@ impl Report<'_> {
     fn write_verdicts(&self, trial: &Trial, out: &mut String) -> fmt::Result {
         let tally = &trial.tally;
         let count = |verdict: Verdict| tally.verdicts[verdict as usize];
-        writeln!(out, "\nAt a budget of {} false suspensions in 1000 user-months:", trial.budget.as_str())?;
+        writeln!(
+            out,
+            "\nAt a budget of {} false suspensions in 1000 user-months:",
+            trial.budget.as_str()
+        )?;
         writeln!(
             out,
             "  suspended  {:>7} times, on {} days of a login ({} in 1000 user-months)",
@@ -188,9 +196,15 @@ impl Report<'_> {
             return Ok(());
         }
         writeln!(out, "\nSuspensions:")?;
-        for Suspended { login, at, because, gone_out, held, test, .. } in suspensions.iter().take(LISTED) {
+        for Suspended { login, at, because, gone_out, held, test, .. } in
+            suspensions.iter().take(LISTED)
+        {
             let login = self.names.show("login", login);
-            writeln!(out, "  {} {login}: {because} ({test}); {gone_out} recipients had gone out, {held} were held", moment(*at))?;
+            writeln!(
+                out,
+                "  {} {login}: {because} ({test}); {gone_out} recipients had gone out, {held} were held",
+                moment(*at)
+            )?;
         }
         more(suspensions.len(), out)
     }
@@ -198,9 +212,10 @@ impl Report<'_> {
     fn write_known(&mut self, trial: &Trial, out: &mut String) -> fmt::Result {
         let Some(known) = &trial.known else { return Ok(()) };
         let caught = known.compromises.iter().filter(|known| known.caught.is_some()).count();
-        let (then, now) = known.compromises.iter().fold((0, 0), |(then, now), known| {
-            (then + known.leaked_then, now + known.leaked_now)
-        });
+        let (then, now) = known
+            .compromises
+            .iter()
+            .fold((0, 0), |(then, now), known| (then + known.leaked_then, now + known.leaked_now));
         let innocents: Vec<_> = trial
             .tally
             .suspensions
@@ -243,7 +258,12 @@ impl Report<'_> {
         close.sort_unstable_by(|(a, (_, one, _)), (b, (_, other, _))| {
             other.total_cmp(one).then_with(|| a.cmp(b))
         });
-        writeln!(out, "\nClose calls (nearer than {:.0} % to a suspension, without one): {}", CLOSE * 100.0, close.len())?;
+        writeln!(
+            out,
+            "\nClose calls (nearer than {:.0} % to a suspension, without one): {}",
+            CLOSE * 100.0,
+            close.len()
+        )?;
         for (login, (test, share, at)) in close.iter().take(LISTED) {
             let login = self.names.show("login", login);
             writeln!(out, "  {} {login}: {:.0} % of {test}", moment(*at), share * 100.0)?;
@@ -274,8 +294,14 @@ impl Report<'_> {
     }
 
     fn write_counters(&self, trial: &Trial, out: &mut String) -> fmt::Result {
-        writeln!(out, "\nHighest of each counter on a day of a login, and where it holds and suspends at least:")?;
-        writeln!(out, "  counter               median   90 %   99 %  99.9 %      most   holds  suspends")?;
+        writeln!(
+            out,
+            "\nHighest of each counter on a day of a login, and where it holds and suspends at least:"
+        )?;
+        writeln!(
+            out,
+            "  counter               median   90 %   99 %  99.9 %      most   holds  suspends"
+        )?;
         for meter in Meter::ALL {
             let mut peaks: Vec<f32> = trial
                 .tally
@@ -315,14 +341,19 @@ impl Report<'_> {
             .filter(|(_, person)| person.suspensions >= BULK || person.held >= BULK * 10)
             .map(|(login, person)| (login.as_str(), person))
             .collect();
-        bulk.sort_unstable_by_key(|(login, person)| (std::cmp::Reverse((person.suspensions, person.held)), *login));
+        bulk.sort_unstable_by_key(|(login, person)| {
+            (std::cmp::Reverse((person.suspensions, person.held)), *login)
+        });
         let gateways = tally.gateways();
         if bulk.is_empty() && gateways.is_empty() {
             return Ok(());
         }
         writeln!(out, "\nSuggestions for gatepost.toml; look at each before you paste it:\n")?;
         if !bulk.is_empty() {
-            writeln!(out, "# If these write to many by trade. If not, somebody else may have sent as them.")?;
+            writeln!(
+                out,
+                "# If these write to many by trade. If not, somebody else may have sent as them."
+            )?;
             writeln!(out, "[detector]\nbulk = [")?;
             for (login, person) in bulk.iter().take(LISTED) {
                 let login = self.names.show("login", login);

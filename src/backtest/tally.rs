@@ -94,7 +94,8 @@ impl Tally {
         self.verdicts[outcome.verdict as usize] += 1;
         let (first, last) = self.span.unwrap_or((message.at, message.at));
         self.span = Some((first.min(message.at), last.max(message.at)));
-        if let (Verdict::Defer | Verdict::Reject, Some(reason)) = (outcome.verdict, outcome.reason) {
+        if let (Verdict::Defer | Verdict::Reject, Some(reason)) = (outcome.verdict, outcome.reason)
+        {
             *self.refused.entry(reason.as_str()).or_default() += 1;
         }
         let Some(login) = &message.login else {
@@ -110,7 +111,9 @@ impl Tally {
         person.messages += 1;
         person.recipients += recipients;
         let day = message.at.unix_ms().div_euclid(DAY_MS);
-        person.months.insert((message.at.unix_ms() - first.unix_ms()).div_euclid(MONTH_DAYS * DAY_MS));
+        person
+            .months
+            .insert((message.at.unix_ms() - first.unix_ms()).div_euclid(MONTH_DAYS * DAY_MS));
         person.measure(outcome, day, message.at);
         if let Some(finding) = outcome.found.as_ref().and_then(|found| found.enforced)
             && matches!(outcome.verdict, Verdict::Hold | Verdict::Suspend)
@@ -202,7 +205,12 @@ impl Person {
         }
     }
 
-    fn suspend(&mut self, login: CompactString, outcome: &Outcome, at: Timestamp) -> Option<Suspended> {
+    fn suspend(
+        &mut self,
+        login: CompactString,
+        outcome: &Outcome,
+        at: Timestamp,
+    ) -> Option<Suspended> {
         let finding = outcome.found.as_ref()?.enforced?;
         let since = finding.since.min(at);
         let (mut gone_out, mut held) = (0, 0);

@@ -156,7 +156,8 @@ fn try_backtest(arguments: &Arguments) -> Result<Exit, Failed> {
 
 /// The budget that is asked for, with all that is wanted of it, then the other two for their cost.
 fn plans(arguments: &Arguments, known: Option<Known>) -> Result<Vec<Plan>, Failed> {
-    let lift_after_ms = arguments.lift_after.map(|lift| i64::try_from(lift.as_millis()).unwrap_or(i64::MAX));
+    let lift_after_ms =
+        arguments.lift_after.map(|lift| i64::try_from(lift.as_millis()).unwrap_or(i64::MAX));
     let file = arguments.config.as_deref();
     let asked = match file {
         Some(file) => load(file)?.rules.detector.settings.budget,
@@ -234,7 +235,8 @@ fn bar(history: &History) -> ProgressBar {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    let style = ProgressStyle::with_template("{bar:40} {percent} % {bytes} of {total_bytes}, {eta}");
+    let style =
+        ProgressStyle::with_template("{bar:40} {percent} % {bytes} of {total_bytes}, {eta}");
     if let (Ok(style), Some(_)) = (style, total) {
         bar.set_style(style);
     }

@@ -140,7 +140,12 @@ impl Inspecting<'_> {
             return;
         }
         let (value, usual) = (meter.read(self.usage.counters()), self.usage.scale().usual(meter));
-        let limit = (limit.ratio * usual).max(limit.floor - FLOOR_TOLERANCE);
+        // Of a login seen on few days nobody knows yet whom it writes to. It can be held, which is soon over.
+        let doubt = match severity {
+            Severity::Suspend if meter.is_of_new_recipients() => self.usage.scale().doubt(),
+            _ => 1.0,
+        };
+        let limit = (limit.ratio * usual * doubt).max(limit.floor - FLOOR_TOLERANCE);
         let share = value / limit;
         if severity == Severity::Suspend && self.found.nearest.is_none_or(|(_, most)| most < share)
         {
