@@ -26,6 +26,8 @@ pub(super) struct Subject {
     pub dn: Dn,
     pub standing: Standing,
     pub memberships: Memberships,
+    /// When the oldest of the groups was read, where that was no longer fresh.
+    pub groups_stale_since: Option<Timestamp>,
     /// The groups of the memberships, in their order ([`GroupSet::names`]).
     pub names: Arc<[Box<str>]>,
 }
@@ -49,7 +51,8 @@ impl Subject {
             };
             Memberships(groups.iter().map(|name| of(name)).collect())
         };
-        Holder { account, age_ms, memberships }
+        let groups_age_ms = self.groups_stale_since.map_or(0, |since| at.ms_since(since));
+        Holder { account, age_ms: age_ms.max(groups_age_ms), memberships }
     }
 }
 
@@ -59,6 +62,7 @@ impl Resolver {
         &self,
         login: &Login,
         groups: &GroupSet,
+        at: Timestamp,
     ) -> Result<Outcome<Subject>, Fault> {
         let settings = &self.settings;
         let Some(filter) = self.names().account(login) else {
@@ -70,7 +74,7 @@ impl Resolver {
             (None, _) => Ok(Outcome::Absent(Absent::NotFound)),
             (Some(entry), true) => {
                 let evidence = self.evidence(&entry, groups).await?;
-                Ok(Outcome::Found(self.subject(&entry, groups, &evidence)?))
+                Ok(Outcome::Found(self.subject(&entry, groups, &evidence, at)?))
             }
             (Some(_), false) => Ok(Outcome::Absent(Absent::Ambiguous)),
         }
@@ -105,6 +109,7 @@ impl Resolver {
         entry: &Entry,
         groups: &GroupSet,
         evidence: &Evidence,
+        at: Timestamp,
     ) -> Result<Subject, Fault> {
         let settings = &self.settings;
         let standing = Standing::read(entry, &settings.schema).map_err(Fault::answer)?;
@@ -124,7 +129,8 @@ impl Resolver {
             account: Arc::new(account),
             dn,
             standing,
-            memberships: groups.memberships(evidence),
+            memberships: groups.memberships(evidence, self.life, at),
+            groups_stale_since: groups.stale_since(self.life, at),
             names: Arc::clone(&groups.names),
         })
     }

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,17 @@ const DNS_A_FILTER: usize = 50;
 
 /// Groups read at once.
 const AT_ONCE: usize = 4;
+
+/// Groups are looked at once a second, and reading them takes its time: where answers are fresh for
+/// less than this, groups must not become unknown in between.
+const LEAST_FRESH: Duration = Duration::from_secs(10);
+
+/// How long what was read of a group counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lifetime {
+    fresh: Duration,
+    serve_stale: Duration,
+}
 
 /// The groups of the rules, as the directory has them.
 #[derive(Debug, Default)]
@@ -67,11 +79,12 @@ pub(super) struct Group {
 }
 
 /// A group and all groups nested in it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Tree {
     pub dns: HashSet<Dn>,
     /// AD only.
     pub sids: HashSet<Sid>,
+    pub read_at: Timestamp,
 }
 
 /// What is known of an account's groups.
@@ -94,20 +107,51 @@ impl Found {
         }
     }
 
-    pub fn membership(&self, evidence: &Evidence) -> Membership {
-        let group = match self {
-            Self::Group(group) => group,
-            Self::Absent => return Membership::No,
-            Self::Vanished(_) | Self::Ambiguous => return Membership::Unknown,
-        };
-        match &group.tree {
+    fn tree(&self) -> Option<&Tree> {
+        match self {
+            Self::Group(group) => group.tree.as_deref(),
+            Self::Absent | Self::Vanished(_) | Self::Ambiguous => None,
+        }
+    }
+}
+
+impl Lifetime {
+    pub fn of(fresh: Duration, serve_stale: Duration) -> Self {
+        Self { fresh: fresh.max(LEAST_FRESH), serve_stale }
+    }
+
+    /// A clock that was set back makes it old rather than new.
+    fn is_fresh(self, read_at: Timestamp, at: Timestamp) -> bool {
+        read_at <= at && Duration::from_millis(at.ms_since(read_at)) <= self.fresh
+    }
+
+    fn is_servable(self, read_at: Timestamp, at: Timestamp) -> bool {
+        Duration::from_millis(at.ms_since(read_at)) <= self.serve_stale.max(self.fresh)
+    }
+}
+
+impl Group {
+    /// A tree that is no longer fresh says who is a member, and no longer who is none: somebody may
+    /// have been let in since.
+    fn membership(&self, evidence: &Evidence, life: Lifetime, at: Timestamp) -> Membership {
+        let tree = self.tree.as_ref().filter(|tree| life.is_servable(tree.read_at, at));
+        match tree {
             Some(tree) if tree.holds(evidence) => Membership::Yes,
-            Some(_) if evidence.is_complete => Membership::No,
-            None if evidence.direct.contains(&group.identity.dn) => Membership::Yes,
+            Some(tree) if evidence.is_complete && life.is_fresh(tree.read_at, at) => Membership::No,
+            None if evidence.direct.contains(&self.identity.dn) => Membership::Yes,
             _ => Membership::Unknown,
         }
     }
 }
+
+/// By what it says, whenever it was read.
+impl PartialEq for Tree {
+    fn eq(&self, other: &Self) -> bool {
+        self.dns == other.dns && self.sids == other.sids
+    }
+}
+
+impl Eq for Tree {}
 
 impl Tree {
     pub fn holds(&self, evidence: &Evidence) -> bool {
@@ -131,8 +175,38 @@ impl GroupSet {
         self.found.get(index)
     }
 
-    pub fn memberships(&self, evidence: &Evidence) -> Memberships {
-        Memberships(self.found.iter().map(|found| found.membership(evidence)).collect())
+    /// Whether all that is read of these groups was read of late.
+    pub fn is_fresh(&self, life: Lifetime, at: Timestamp) -> bool {
+        self.is_read() && life.is_fresh(self.read_at, at)
+    }
+
+    pub fn memberships(&self, evidence: &Evidence, life: Lifetime, at: Timestamp) -> Memberships {
+        let membership = |found: &Found| match found {
+            Found::Group(group) => group.membership(evidence, life, at),
+            Found::Absent if life.is_fresh(self.read_at, at) => Membership::No,
+            Found::Absent | Found::Vanished(_) | Found::Ambiguous => Membership::Unknown,
+        };
+        Memberships(self.found.iter().map(membership).collect())
+    }
+
+    /// Since when nobody has seen what the groups are; `None`: all are fresh.
+    pub fn stale_since(&self, life: Lifetime, at: Timestamp) -> Option<Timestamp> {
+        let read = self.found.iter().filter_map(|found| Some(found.tree()?.read_at));
+        let read = read.chain((!self.found.is_empty()).then_some(self.read_at));
+        read.filter(|read_at| !life.is_fresh(*read_at, at)).min()
+    }
+
+    /// Whether answers that rest on `before`, which had the same groups, are to be asked for again.
+    pub fn overturns(&self, before: &Self, life: Lifetime, at: Timestamp) -> bool {
+        let is_renewed = |(found, before): (&Found, &Found)| match (found.tree(), before.tree()) {
+            (Some(now), Some(then)) => {
+                now.read_at != then.read_at && !life.is_fresh(then.read_at, at)
+            }
+            _ => false,
+        };
+        self.found != before.found
+            || !before.is_fresh(life, at)
+            || self.found.iter().zip(&before.found).any(is_renewed)
     }
 }
 
@@ -152,7 +226,7 @@ impl Resolver {
         };
         let all = all.as_ref();
         let read = stream::iter(names.iter().cloned())
-            .map(|name| async move { self.named(&name, before.find(&name), all).await })
+            .map(|name| async move { self.named(&name, before.find(&name), all, at).await })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -172,6 +246,7 @@ impl Resolver {
         name: &str,
         before: Option<&Found>,
         all: Option<&HashSet<Dn>>,
+        at: Timestamp,
     ) -> Result<(Found, bool), Fault> {
         let mut entries = self.groups_named(name).await?;
         if entries.len() > 1 {
@@ -200,11 +275,11 @@ impl Resolver {
             id: self.id(&entry)?,
             dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
         };
-        let read = match self.tree(&entry, all).await {
+        let read = match self.tree(&entry, all, at).await {
             Ok(tree) => Some(Arc::new(tree)),
             Err(fault) if fault.is_of_the_server() => return Err(fault),
             Err(fault) => {
-                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and whoever else may be a member is not known");
+                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and once that is old whoever else may be a member is not known");
                 None
             }
         };
@@ -256,8 +331,13 @@ impl Resolver {
 
     /// The group and all nested in it, level by level. `all`: every group there is, where the server
     /// keeps no memberOf.
-    pub(super) async fn tree(&self, top: &Entry, all: Option<&HashSet<Dn>>) -> Result<Tree, Fault> {
-        let mut tree = Tree::default();
+    pub(super) async fn tree(
+        &self,
+        top: &Entry,
+        all: Option<&HashSet<Dn>>,
+        at: Timestamp,
+    ) -> Result<Tree, Fault> {
+        let mut tree = Tree { read_at: at, ..Tree::default() };
         let mut level =
             vec![self.enter(&mut tree, top)?.ok_or_else(|| Fault::answer("a tree without a top"))?];
         for _ in 0..=DEEPEST {
@@ -337,5 +417,76 @@ impl Resolver {
         let search = Search::below(&self.settings.group_base, filter, NO_ATTRIBUTES);
         let found = self.pool.list(&search).await?;
         found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a group read at 1000 says to somebody at a moment, with answers fresh for 20 s and served
+    /// for 60 s.
+    fn says(found: Found, is_member: bool, at: i64) -> Membership {
+        let life = Lifetime::of(Duration::from_secs(20), Duration::from_secs(60));
+        let set = GroupSet {
+            names: ["g".into()].into(),
+            found: [found].into(),
+            read_at: Timestamp::from_unix_ms(1000),
+            is_whole: true,
+        };
+        let mut evidence = Evidence { is_complete: true, ..Evidence::default() };
+        evidence.direct.extend(is_member.then(|| dn("cn=nested")));
+        set.memberships(&evidence, life, Timestamp::from_unix_ms(at)).of(0)
+    }
+
+    fn dn(text: &str) -> Dn {
+        Dn::parse(text).expect("a DN")
+    }
+
+    fn group() -> Found {
+        let dns = HashSet::from([dn("cn=g"), dn("cn=nested")]);
+        let tree = Tree { dns, read_at: Timestamp::from_unix_ms(1000), ..Tree::default() };
+        let identity = Identity { id: "g".into(), dn: dn("cn=g") };
+        Found::Group(Group { identity, tree: Some(Arc::new(tree)) })
+    }
+
+    use Membership::{No, Unknown, Yes};
+
+    #[test]
+    fn a_tree_says_no_while_it_is_fresh_and_yes_while_it_may_be_served() {
+        // A clock that was set back makes it old.
+        let cases = [
+            (999, Unknown, Yes),
+            (1000, No, Yes),
+            (20_999, No, Yes),
+            (21_000, No, Yes),
+            (21_001, Unknown, Yes),
+            (60_999, Unknown, Yes),
+            (61_000, Unknown, Yes),
+            (61_001, Unknown, Unknown),
+        ];
+        for (at, stranger, member) in cases {
+            assert_eq!(
+                (says(group(), false, at), says(group(), true, at)),
+                (stranger, member),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn that_there_is_no_such_group_is_known_for_as_long() {
+        for (at, known) in [(20_999, No), (21_000, No), (21_001, Unknown)] {
+            assert_eq!(says(Found::Absent, false, at), known, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_freshness_that_is_shorter_than_reading_takes_is_lengthened() {
+        let life = Lifetime::of(Duration::from_secs(1), Duration::from_secs(1));
+        let [read, at] = [0, 10_000].map(Timestamp::from_unix_ms);
+        assert!(life.is_fresh(read, at) && life.is_servable(read, at));
+        let later = Timestamp::from_unix_ms(10_001);
+        assert!(!life.is_fresh(read, later) && !life.is_servable(read, later));
     }
 }

@@ -37,7 +37,7 @@ mod tls;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -50,7 +50,7 @@ use crate::directory::ldap::account::Subject;
 use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::fault::Fault;
-use crate::directory::ldap::groups::{Found, GroupSet};
+use crate::directory::ldap::groups::{Found, GroupSet, Lifetime};
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::Resolver;
@@ -94,6 +94,9 @@ struct Inner {
     wanted: ArcSwap<Groups>,
     /// Whoever reads the groups holds it.
     reading: tokio::sync::Mutex<()>,
+    /// When a question last had old groups read again: not each is to wait for groups that cannot be
+    /// read. Unix time in ms.
+    reread_at: AtomicI64,
     /// The last snapshot could not be written, and that was told.
     is_snapshot_lost: AtomicBool,
     clock: fn() -> Timestamp,
@@ -122,7 +125,11 @@ impl LdapDirectory {
             Servers::Listed(servers) => servers.clone(),
             Servers::Discovered { .. } => Vec::new(),
         };
-        let resolver = Resolver { pool: Pool::new(listed, dial), settings: Arc::clone(&settings) };
+        let resolver = Resolver {
+            pool: Pool::new(listed, dial),
+            settings: Arc::clone(&settings),
+            life: Lifetime::of(cache.fresh, cache.serve_stale),
+        };
         let limits = |capacity| Limits {
             fresh: cache.fresh,
             serve_stale: cache.serve_stale,
@@ -141,6 +148,7 @@ impl LdapDirectory {
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
+            reread_at: AtomicI64::new(0),
             settings,
             cache,
             dns,
@@ -268,7 +276,7 @@ impl Inner {
 
     fn has_read(&self, groups: &Groups) -> bool {
         let set = self.groups.load();
-        set.is_read() && set.is_of(groups)
+        set.is_of(groups) && set.is_fresh(self.resolver.life, (self.clock)())
     }
 
     async fn known_account(
@@ -303,7 +311,7 @@ impl Inner {
                 // What would be found must not take the place of what is known.
                 return Err(Trouble::Fault("the groups of the rules are not read yet".into()));
             }
-            let found = inner.resolver.account(&login, &set).await;
+            let found = inner.resolver.account(&login, &set, (inner.clock)()).await;
             found.map_err(|fault| trouble(&fault, "login", &login.to_string()))
         }
         .boxed()
@@ -335,7 +343,7 @@ impl Inner {
         {
             return RecipientLookup::Found(kept.restriction);
         }
-        let asking = self.resolver.restriction(&recipient, &key.1);
+        let asking = self.resolver.restriction(&recipient, &key.1, at);
         match tokio::time::timeout(self.settings.wait, asking).await {
             Ok(Ok(restriction)) => {
                 let kept = KeptRestriction { recipient, restriction, since: at };
@@ -359,14 +367,28 @@ impl Inner {
         if self.has_read(groups) {
             return Ok(());
         }
+        let (set, at) = (self.groups.load(), (self.clock)());
+        if set.is_read() && set.is_of(groups) {
+            let last = Timestamp::from_unix_ms(self.reread_at.load(Ordering::Relaxed));
+            if last <= at && at.ms_since(last) < tend::GROUPS_PAUSE.as_millis() as u64 {
+                return Ok(());
+            }
+            self.reread_at.store(at.unix_ms(), Ordering::Relaxed);
+        }
         self.read_groups(groups).await
     }
 
-    /// Reads the groups again. Whoever calls it holds `reading`.
+    /// Reads the groups; answers that rest on others are no longer fresh. Whoever calls it holds
+    /// `reading`.
     async fn read_groups(&self, groups: &Groups) -> Result<(), Fault> {
-        let before = self.groups.load_full();
-        let set = self.resolver.group_set(groups.folded(), &before, (self.clock)()).await?;
-        self.groups.store(Arc::new(set));
+        let (before, at) = (self.groups.load_full(), (self.clock)());
+        let set = Arc::new(self.resolver.group_set(groups.folded(), &before, at).await?);
+        self.groups.store(Arc::clone(&set));
+        // Answers for groups of other names are of no use anyhow.
+        if Arc::ptr_eq(&set.names, &before.names) && set.overturns(&before, self.resolver.life, at)
+        {
+            self.accounts.expire_all();
+        }
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Resolver {
                 sids: primary_group(&entry).into_iter().collect(),
                 is_complete: true,
             };
-            people.push(self.subject(&entry, groups, &evidence)?.holder(&groups.names, 0, at));
+            people.push(self.subject(&entry, groups, &evidence, at)?.holder(&groups.names, 0, at));
         }
         Ok(people)
     }

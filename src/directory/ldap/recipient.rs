@@ -15,7 +15,7 @@ use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::Evidence;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
-use crate::mail::{AccountKey, Address};
+use crate::mail::{AccountKey, Address, Timestamp};
 use crate::rights::Restriction;
 
 /// A recipient as it is kept.
@@ -120,24 +120,30 @@ impl Resolver {
         &self,
         recipient: &Recipient,
         author: &AccountKey,
+        at: Timestamp,
     ) -> Result<Restriction, Fault> {
         if recipient.is_ambiguous {
             return Ok(Restriction::Unknown);
         }
         let Some(author) = self.author(author).await? else { return Ok(Restriction::Unknown) };
-        if self.is_among(&author, &recipient.reject).await? {
+        if self.is_among(&author, &recipient.reject, at).await? {
             return Ok(Restriction::Denied);
         }
         if recipient.accept.is_empty() {
             return Ok(Restriction::Open);
         }
-        Ok(match self.is_among(&author, &recipient.accept).await? {
+        Ok(match self.is_among(&author, &recipient.accept, at).await? {
             true => Restriction::Allowed,
             false => Restriction::NotOnList,
         })
     }
 
-    async fn is_among(&self, author: &Author, parties: &Parties) -> Result<bool, Fault> {
+    async fn is_among(
+        &self,
+        author: &Author,
+        parties: &Parties,
+        at: Timestamp,
+    ) -> Result<bool, Fault> {
         if parties.accounts.contains(&author.dn) {
             return Ok(true);
         }
@@ -153,7 +159,7 @@ impl Resolver {
         for group in &parties.groups {
             let found = self.object(group.as_str(), &is_group, &self.group_attributes()).await?;
             let Some(top) = found else { continue };
-            if self.tree(&top, all.as_ref()).await?.holds(&author.evidence) {
+            if self.tree(&top, all.as_ref(), at).await?.holds(&author.evidence) {
                 return Ok(true);
             }
         }

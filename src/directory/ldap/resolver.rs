@@ -8,6 +8,7 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::{Entry, Range};
 use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
+use crate::directory::ldap::groups::Lifetime;
 use crate::directory::ldap::names::Names;
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::schema::Kind;
@@ -24,6 +25,7 @@ pub(super) const NO_ATTRIBUTES: &[&str] = &["1.1"];
 pub(super) struct Resolver {
     pub pool: Pool,
     pub settings: Arc<Settings>,
+    pub life: Lifetime,
 }
 
 impl Resolver {

@@ -23,7 +23,7 @@ const DISCOVER: Duration = Duration::from_secs(300);
 const GROUPS: Duration = Duration::from_secs(1);
 
 /// After a fault in reading the groups, before they are read again.
-const GROUPS_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const GROUPS_PAUSE: Duration = Duration::from_secs(5);
 
 /// One that could not be read to its end is tried again; a large one must not keep the server busy.
 const GROUPS_RETRY: Duration = Duration::from_secs(30);
@@ -89,16 +89,10 @@ impl Inner {
         }
     }
 
-    /// Reads the groups; answers that rest on others are no longer fresh.
     async fn read_groups_now(&self) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
-        let before = self.groups.load_full();
         let wanted = self.wanted.load_full();
-        self.read_groups(&wanted).await?;
-        if self.groups.load().found != before.found {
-            self.accounts.expire_all();
-        }
-        Ok(())
+        self.read_groups(&wanted).await
     }
 
     async fn follow(&self) {
