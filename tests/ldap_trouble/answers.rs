@@ -10,7 +10,7 @@ use gatepost::rights::Lookup;
 
 use crate::ldap_server::people::people;
 use crate::ldap_server::{Authority, Behaviour, Deviation, Server, When, garbage};
-use crate::site::{Site, locate, until};
+use crate::site::{Site, locate};
 
 /// For what is waited out; two of them fit into what a question waits.
 const SHORT: Duration = Duration::from_millis(400);
@@ -33,12 +33,7 @@ async fn trouble(deviation: Deviation, result: &[LookupResult]) {
     site.is_well_again("alice").await;
     // Another connection may not have been found out yet.
     site.is_well_again("bob").await;
-    // And the groups, which have become old, are read again a while later.
-    until("nyn", async || {
-        site.pass(Duration::from_secs(1));
-        (site.memberships("bob").await == "nyn").then_some(())
-    })
-    .await;
+    site.settles("bob", "nyn").await;
 }
 
 #[tokio::test]

@@ -258,8 +258,14 @@ impl Inner {
             // Where no server answers, nobody waits for one more to say so; and the account must have
             // its time beside the groups.
             if !self.has_read(groups) && self.resolver.pool.preferred().is_some() {
-                let reading =
-                    tokio::time::timeout(self.settings.wait * 2 / 3, self.take_up(groups));
+                let reading = async {
+                    let set = self.groups.load_full();
+                    match set.is_read() && set.is_of(groups) {
+                        true => self.renew(groups).await,
+                        false => self.take_up(groups).await,
+                    }
+                };
+                let reading = tokio::time::timeout(self.settings.wait * 2 / 3, reading);
                 if let Ok(Err(fault)) = reading.await {
                     tracing::debug!(%fault, "the groups of the configuration cannot be read");
                 }
@@ -364,17 +370,20 @@ impl Inner {
     /// Reads the groups of the rules, unless somebody else just did.
     async fn take_up(&self, groups: &Groups) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
-        if self.has_read(groups) {
+        if self.has_read(groups) { Ok(()) } else { self.read_groups(groups).await }
+    }
+
+    /// Reads groups that are merely old, unless somebody is at it or was a moment ago: what is known of
+    /// them still counts, and whoever asks is not to wait for a directory that does not tell.
+    async fn renew(&self, groups: &Groups) -> Result<(), Fault> {
+        let Ok(_reading) = self.reading.try_lock() else { return Ok(()) };
+        let at = (self.clock)();
+        let last = Timestamp::from_unix_ms(self.reread_at.load(Ordering::Relaxed));
+        let is_pause = last <= at && at.ms_since(last) < tend::GROUPS_PAUSE.as_millis() as u64;
+        if is_pause || self.has_read(groups) {
             return Ok(());
         }
-        let (set, at) = (self.groups.load(), (self.clock)());
-        if set.is_read() && set.is_of(groups) {
-            let last = Timestamp::from_unix_ms(self.reread_at.load(Ordering::Relaxed));
-            if last <= at && at.ms_since(last) < tend::GROUPS_PAUSE.as_millis() as u64 {
-                return Ok(());
-            }
-            self.reread_at.store(at.unix_ms(), Ordering::Relaxed);
-        }
+        self.reread_at.store(at.unix_ms(), Ordering::Relaxed);
         self.read_groups(groups).await
     }
 
