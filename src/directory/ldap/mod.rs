@@ -390,9 +390,12 @@ impl Inner {
     /// Reads the groups; answers that rest on others are no longer fresh. Whoever calls it holds
     /// `reading`.
     async fn read_groups(&self, groups: &Groups) -> Result<(), Fault> {
-        let (before, at) = (self.groups.load_full(), (self.clock)());
-        let set = Arc::new(self.resolver.group_set(groups.folded(), &before, at).await?);
+        let before = self.groups.load_full();
+        let set = self.resolver.group_set(groups.folded(), &before, (self.clock)()).await?;
+        let set = Arc::new(set);
         self.groups.store(Arc::clone(&set));
+        // Until now answers rested on what was known before.
+        let at = (self.clock)();
         // Answers for groups of other names are of no use anyhow.
         if Arc::ptr_eq(&set.names, &before.names) && set.overturns(&before, self.resolver.life, at)
         {
