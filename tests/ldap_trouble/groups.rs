@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gatepost::directory::Directory;
-use gatepost::directory::meter::LookupResult::{Error, Fresh, Stale};
+use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Stale};
+use gatepost::directory::{Directory, Verdict};
 use gatepost::rights::Lookup;
 
 use crate::ldap_server::people::{BASE, people, sid_bytes};
@@ -252,18 +252,78 @@ async fn a_group_that_never_was_has_no_members() {
 }
 
 #[tokio::test]
-async fn groups_that_cannot_be_read_at_all_leave_nothing_known() {
+async fn groups_that_cannot_be_read_at_all_leave_who_is_in_them_unknown() {
     let server = Server::start(people());
     let group = When::search().filter("objectCategory=group");
     for code in [4, 12, 50, 53] {
         server.behave();
         server.on(group.clone(), Deviation::result(code, ""));
-        let site = Site::new(&[&server]);
-        assert_eq!(site.lookup("alice").await, Lookup::Unavailable, "{code}");
-        assert_eq!(site.results(), [Error], "{code}");
+        let mut site = Site::new(&[&server]);
+        site.tend();
+        assert_eq!(site.memberships("alice").await, "???", "{code}");
+        assert_eq!(site.results(), [Fresh], "{code}");
         server.behave();
-        assert_eq!(site.memberships("alice").await, "ynn", "{code}");
+        site.pass(Duration::from_secs(30));
+        site.comes("alice", "ynn").await;
     }
+}
+
+#[tokio::test]
+async fn one_name_that_the_server_cannot_look_for_leaves_the_others_known() {
+    // rc 10 and rc 34, as scripted servers give them of their own accord.
+    for (name, code) in [("CN=Relay,DC=other,DC=org", 10), ("CN=Odd,DC=example,DC=org", 34)] {
+        let server = Server::start(people());
+        if code == 34 {
+            server.on(When::search().base("CN=Odd"), Deviation::result(34, "bad name"));
+        }
+        let mut site = Site::new(&[&server]);
+        site.rename_groups(&["Mail-Relay", name, "No-Mail"]);
+        // At a cold start, and kept from then on.
+        assert_eq!(site.memberships("alice").await, "y?n", "{name}");
+        assert_eq!(site.memberships("alice").await, "y?n", "{name}");
+        assert_eq!(site.results(), [Fresh, Cached], "{name}");
+        let told = site.settled(site.directory.examine(&site.groups)).await;
+        let of = |name: &str| {
+            let name = format!("group {name:?}");
+            told.iter().find(|told| told.name == name).unwrap_or_else(|| panic!("{told:?}"))
+        };
+        assert_eq!(of(name).verdict, Verdict::Fault, "{name}");
+        assert!(of(name).what.contains(&format!("result {code} ")), "{:?}", of(name));
+        assert_eq!(of("No-Mail").verdict, Verdict::Good, "{name}");
+        // And after a reload.
+        site.rename_groups(&[name, "Mail-Submit"]);
+        assert_eq!(site.memberships("bob").await, "?y", "{name}");
+        assert_eq!(site.memberships("bob").await, "?y", "{name}");
+        assert_eq!(site.results(), [Fresh, Cached], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_id_cannot_be_read_is_unknown_and_stays_what_it_was() {
+    let server = Server::start(people());
+    let mut site = Site::new(&[&server]);
+    site.tend();
+    let named = When::search().filter("(sAMAccountName=no-mail)");
+    assert_eq!(site.memberships("carol").await, "nyy");
+    server.on(named.clone(), Deviation::without("objectGUID"));
+    server.forget();
+    site.pass(FRESH / 2);
+    server.reaches(&named, 1).await;
+    site.pass(FRESH / 2 + Duration::from_millis(1));
+    site.comes("carol", "nyy").await;
+    site.comes("alice", "yn?").await;
+    // Of a group that nobody had seen before.
+    let site = Site::new(&[&server]);
+    assert_eq!(site.memberships("carol").await, "ny?");
+    assert_eq!(site.memberships("alice").await, "yn?");
+}
+
+#[tokio::test]
+async fn without_memberof_a_list_of_all_groups_that_cannot_be_read_leaves_trees_unknown() {
+    let server = Server::start(people());
+    server.on(When::search().paged().nth(1), Deviation::result(4, ""));
+    let site = by_members(&server);
+    assert_eq!(site.memberships("alice").await, "y??");
 }
 
 #[tokio::test]

@@ -182,6 +182,7 @@ impl Inner {
                 Found::Absent | Found::Vanished(_) => {
                     Examined::warning(&name, "the directory has no such group: it has no members")
                 }
+                Found::Unreadable(fault) => Examined::fault(&name, fault.to_string()),
                 Found::Ambiguous => {
                     Examined::fault(&name, "more than one group has this name; name it by its DN")
                 }

@@ -62,6 +62,8 @@ pub(super) enum Found {
     Vanished(Identity),
     /// More than one group bears the name.
     Ambiguous,
+    /// Whether there is such a group cannot be told.
+    Unreadable(Fault),
 }
 
 /// What a group keeps when it is renamed or moved.
@@ -103,14 +105,14 @@ impl Found {
         match self {
             Self::Group(group) => Some(&group.identity),
             Self::Vanished(identity) => Some(identity),
-            Self::Absent | Self::Ambiguous => None,
+            Self::Absent | Self::Ambiguous | Self::Unreadable(_) => None,
         }
     }
 
     fn tree(&self) -> Option<&Tree> {
         match self {
             Self::Group(group) => group.tree.as_deref(),
-            Self::Absent | Self::Vanished(_) | Self::Ambiguous => None,
+            _ => None,
         }
     }
 }
@@ -184,7 +186,7 @@ impl GroupSet {
         let membership = |found: &Found| match found {
             Found::Group(group) => group.membership(evidence, life, at),
             Found::Absent if life.is_fresh(self.read_at, at) => Membership::No,
-            Found::Absent | Found::Vanished(_) | Found::Ambiguous => Membership::Unknown,
+            _ => Membership::Unknown,
         };
         Memberships(self.found.iter().map(membership).collect())
     }
@@ -212,7 +214,8 @@ impl GroupSet {
 
 impl Resolver {
     /// Reads the groups with these names (folded, as [`Groups::folded`]). `before`: what was known of
-    /// them, so that a renamed group is found again and a lost one is missed.
+    /// them, so that a renamed group is found again and a lost one is missed. A fault is one of the
+    /// server; what is wrong with one name makes that one unknown.
     pub async fn group_set(
         &self,
         names: &[Box<str>],
@@ -222,11 +225,22 @@ impl Resolver {
         let all = if names.is_empty() || self.has_member_of() {
             None
         } else {
-            Some(self.all_groups().await?)
+            match self.all_groups().await {
+                Err(fault) if !fault.is_of_the_question() => return Err(fault),
+                read => Some(read),
+            }
         };
         let all = all.as_ref();
         let read = stream::iter(names.iter().cloned())
-            .map(|name| async move { self.named(&name, before.find(&name), all, at).await })
+            .map(|name| async move {
+                let before = before.find(&name);
+                match self.named(&name, before, all, at).await {
+                    Err(fault) if fault.is_of_the_question() => {
+                        Ok((kept(&name, before, fault), false))
+                    }
+                    read => read,
+                }
+            })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -245,7 +259,7 @@ impl Resolver {
         &self,
         name: &str,
         before: Option<&Found>,
-        all: Option<&HashSet<Dn>>,
+        all: Option<&Result<HashSet<Dn>, Fault>>,
         at: Timestamp,
     ) -> Result<(Found, bool), Fault> {
         let mut entries = self.groups_named(name).await?;
@@ -275,9 +289,13 @@ impl Resolver {
             id: self.id(&entry)?,
             dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
         };
-        let read = match self.tree(&entry, all, at).await {
+        let read = match all.map(|all| all.as_ref().map_err(Clone::clone)).transpose() {
+            Ok(all) => self.tree(&entry, all, at).await,
+            Err(fault) => Err(fault),
+        };
+        let read = match read {
             Ok(tree) => Some(Arc::new(tree)),
-            Err(fault) if fault.is_of_the_server() => return Err(fault),
+            Err(fault) if !fault.is_of_the_question() => return Err(fault),
             Err(fault) => {
                 tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and once that is old whoever else may be a member is not known");
                 None
@@ -417,6 +435,20 @@ impl Resolver {
         let search = Search::below(&self.settings.group_base, filter, NO_ATTRIBUTES);
         let found = self.pool.list(&search).await?;
         found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect()
+    }
+}
+
+/// What stays of a name that cannot be read.
+fn kept(name: &str, before: Option<&Found>, fault: Fault) -> Found {
+    match before {
+        Some(known @ (Found::Group(_) | Found::Vanished(_))) => {
+            tracing::error!(group = ?name, %fault, "a group that the configuration names cannot be read again: what is known of it stays, and once that is old whoever else may be a member is not known");
+            known.clone()
+        }
+        _ => {
+            tracing::error!(group = ?name, %fault, "a group that the configuration names cannot be read: whoever may be a member is not known");
+            Found::Unreadable(fault)
+        }
     }
 }
 

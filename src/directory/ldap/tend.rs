@@ -121,7 +121,7 @@ impl Inner {
                 group.tree.as_ref().is_none_or(|tree| !tree.dns.is_disjoint(&changes.dns))
             }
             // Any change may be the one that brings it.
-            Found::Absent | Found::Vanished(_) | Found::Ambiguous => !changes.dns.is_empty(),
+            _ => !changes.dns.is_empty(),
         });
         if (touches_groups || changes.is_gap)
             && let Err(fault) = self.read_groups_now().await
