@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use gatepost::directory::ldap::schema::Kind;
 use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Stale};
 use gatepost::directory::{Directory, Verdict};
-use gatepost::rights::Lookup;
+use gatepost::rights::{Lookup, Membership};
 
 use crate::ldap_server::people::{BASE, people, sid_bytes};
 use crate::ldap_server::{Deviation, InChain, Server, When};
@@ -187,7 +188,8 @@ async fn a_ranged_memberof_that_ends_short_is_no_answer() {
     ] {
         let server = with_many_groups(30);
         server.behaviour(|behaviour| behaviour.max_val_range = 15);
-        server.on(rest().nth(1), short);
+        // The first three look whether memberOf tells of Mail-Relay, where alice is a member.
+        server.on(rest().nth(4), short);
         let site = Site::new(&[&server]);
         assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
         assert_eq!(site.results(), [Error]);
@@ -551,4 +553,76 @@ async fn groups_that_the_rules_name_anew_are_read_without_a_question() {
     server.reaches(&named, 1).await;
     assert_eq!(site.memberships("bob").await, "y");
     assert_eq!(server.count(&named), 1);
+}
+
+/// 389-ds whose plug-in is off, or that does not let us read what it keeps.
+fn without_member_of(server: &Server) -> Site {
+    server.behaviour(|behaviour| behaviour.member_of = false);
+    Site::with(&[server], |plan| plan.settings.schema.kind = Kind::Freeipa)
+}
+
+#[tokio::test]
+async fn a_memberof_that_members_do_not_show_is_not_taken_for_complete() {
+    let server = Server::start(people());
+    let mut site = without_member_of(&server);
+    site.rename_groups(&["Mail-Relay", "No-Mail", "Empty"]);
+    // Nobody is in it whose memberOf could be looked at.
+    server.directory(|directory| directory.group("Empty", &[]).dn.clone());
+    assert_eq!(site.memberships("alice").await, "??n");
+    let told = site.settled(site.directory.examine(&site.groups)).await;
+    let verdict = |name: &str| {
+        let told = told.iter().find(|told| told.name == format!("group {name:?}"));
+        told.map(|told| (told.verdict, told.what.contains("memberOf")))
+    };
+    assert_eq!(verdict("Mail-Relay"), Some((Verdict::Fault, true)));
+    assert_eq!(verdict("No-Mail"), Some((Verdict::Fault, true)));
+    assert_eq!(verdict("Empty"), Some((Verdict::Good, false)));
+}
+
+#[tokio::test]
+async fn a_group_that_is_older_than_its_overlay_is_unknown_and_others_are_not() {
+    let server = Server::start(people());
+    let site = without_member_of(&server);
+    // Mail-Relay is older; the members of the others show them.
+    let dns = |names: &[&str]| -> Vec<String> {
+        names.iter().map(|name| server.directory(|directory| directory.dn(name))).collect()
+    };
+    for (who, groups) in [
+        ("carol", dns(&["Mail-Submit", "Left-The-House"])),
+        ("erin", dns(&["Mail-Submit"])),
+        ("Left-The-House", dns(&["No-Mail"])),
+    ] {
+        server.change(who, |entry| entry.set("memberOf", groups.clone()));
+    }
+    assert_eq!(site.memberships("alice").await, "?nn");
+    assert_eq!(site.memberships("carol").await, "?yy");
+}
+
+#[tokio::test]
+async fn members_that_are_not_there_do_not_speak_against_memberof() {
+    let server = Server::start(people());
+    server.change("No-Mail", |group| {
+        group.set("member", ["CN=placeholder,DC=example,DC=org", "CN=far,DC=other,DC=org"])
+    });
+    let site = Site::new(&[&server]);
+    assert_eq!(site.memberships("alice").await, "ynn");
+}
+
+#[tokio::test]
+async fn beside_memberof_groups_that_list_logins_count() {
+    let server = Server::start(people());
+    server.directory(|directory| {
+        directory.change("bob").set("sAMAccountName", ["bob", "robert"]);
+        directory.change("No-Mail").set("memberUid", ["robert"]);
+        directory.change("Mail-Relay").set("memberUid", ["carol"]);
+    });
+    let site = Site::with(&[&server], |plan| {
+        plan.settings.schema.member_logins = vec!["memberUid".into()];
+    });
+    assert_eq!(site.memberships("bob").await, "nyy");
+    assert_eq!(site.memberships("carol").await, "yyy");
+    assert_eq!(site.memberships("alice").await, "ynn");
+    let people = site.settled(site.directory.people(&site.groups)).await.expect("people");
+    let bob = people.iter().find(|holder| &*holder.account.name == "bob").expect("bob");
+    assert_eq!(bob.memberships.of(2), Membership::Yes);
 }

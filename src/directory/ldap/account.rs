@@ -158,10 +158,13 @@ impl Resolver {
     /// The groups that list an object as their member.
     pub(super) async fn direct_groups(&self, entry: &Entry) -> Result<HashSet<Dn>, Fault> {
         let schema = &self.settings.schema;
-        if !schema.member_of.is_empty() {
-            return self.dns(entry, &schema.member_of).await;
+        if schema.member_of.is_empty() {
+            return self.groups_listing(entry).await;
         }
-        self.groups_listing(entry).await
+        let mut direct = self.dns(entry, &schema.member_of).await?;
+        // memberOf is of DNs, and knows nothing of groups that list logins.
+        direct.extend(self.groups_with(self.by_login(entry)).await?);
+        Ok(direct)
     }
 
     /// The groups that list an object, asked of the groups: a memberOf that the server keeps may tell
@@ -171,10 +174,30 @@ impl Resolver {
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         let mut lists: Vec<Filter> =
             schema.members.iter().map(|name| Filter::equal(name, dn.as_str())).collect();
-        let login = entry.first_of(&schema.names);
-        if let Some(login) = login {
-            lists.extend(schema.member_logins.iter().map(|name| Filter::equal(name, login)));
+        lists.extend(self.by_login(entry));
+        self.groups_with(lists).await
+    }
+
+    /// What groups that list an account by a login of its have.
+    fn by_login(&self, entry: &Entry) -> Vec<Filter> {
+        let lists = self.settings.schema.member_logins.iter();
+        let logins = self.member_logins(entry);
+        lists
+            .flat_map(|name| logins.iter().map(move |login| Filter::equal(name, login.clone())))
+            .collect()
+    }
+
+    /// The logins by which groups may list an account: all values of the attribute that names it.
+    pub(super) fn member_logins<'a>(&self, entry: &'a Entry) -> &'a [Vec<u8>] {
+        let values = self.settings.schema.names.iter().map(|name| entry.values(name));
+        values.filter(|values| !values.is_empty()).next().unwrap_or_default()
+    }
+
+    async fn groups_with(&self, lists: Vec<Filter>) -> Result<HashSet<Dn>, Fault> {
+        if lists.is_empty() {
+            return Ok(HashSet::new());
         }
+        let schema = &self.settings.schema;
         let filter = Filter::And(vec![Filter::Raw(schema.group_filter.clone()), Filter::Or(lists)]);
         let search = Search::below(&self.settings.group_base, filter.to_string(), NO_ATTRIBUTES);
         let found = self.pool.lookup(&search).await?;

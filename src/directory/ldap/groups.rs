@@ -87,6 +87,8 @@ pub(super) struct Tree {
     /// AD only.
     pub sids: HashSet<Sid>,
     pub read_at: Timestamp,
+    /// memberOf does not tell of its members: who is not seen in it may be in it all the same.
+    pub is_blind: bool,
 }
 
 /// What is known of an account's groups.
@@ -139,6 +141,7 @@ impl Group {
         let tree = self.tree.as_ref().filter(|tree| life.is_servable(tree.read_at, at));
         match tree {
             Some(tree) if tree.holds(evidence) => Membership::Yes,
+            Some(tree) if tree.is_blind => Membership::Unknown,
             Some(tree) if evidence.is_complete && life.is_fresh(tree.read_at, at) => Membership::No,
             None if evidence.direct.contains(&self.identity.dn) => Membership::Yes,
             _ => Membership::Unknown,
@@ -149,7 +152,7 @@ impl Group {
 /// By what it says, whenever it was read.
 impl PartialEq for Tree {
     fn eq(&self, other: &Self) -> bool {
-        self.dns == other.dns && self.sids == other.sids
+        self.dns == other.dns && self.sids == other.sids && self.is_blind == other.is_blind
     }
 }
 
@@ -301,6 +304,11 @@ impl Resolver {
                 None
             }
         };
+        if read.as_ref().is_some_and(|tree| tree.is_blind)
+            && before.and_then(Found::tree).is_none_or(|tree| !tree.is_blind)
+        {
+            tracing::error!(group = ?name, attribute = self.settings.schema.member_of, "members of a group that the configuration names do not show it: whoever is not seen in it may be a member all the same");
+        }
         let is_whole = read.is_some();
         let known = match before {
             Some(Found::Group(group)) if group.identity.id == identity.id => group.tree.clone(),
@@ -356,8 +364,9 @@ impl Resolver {
         at: Timestamp,
     ) -> Result<Tree, Fault> {
         let mut tree = Tree { read_at: at, ..Tree::default() };
-        let mut level =
-            vec![self.enter(&mut tree, top)?.ok_or_else(|| Fault::answer("a tree without a top"))?];
+        let top_dn = self.enter(&mut tree, top)?;
+        let mut level = vec![top_dn.ok_or_else(|| Fault::answer("a tree without a top"))?];
+        tree.is_blind = !self.member_of_tells(&level[0]).await?;
         for _ in 0..=DEEPEST {
             let mut below = Vec::new();
             for entry in self.groups_within(&level, all).await? {

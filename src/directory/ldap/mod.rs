@@ -20,6 +20,7 @@ mod groups;
 mod kept;
 #[cfg(feature = "gssapi")]
 mod kerberos;
+mod member_of;
 mod names;
 mod path;
 mod people;
