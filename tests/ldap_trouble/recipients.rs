@@ -9,7 +9,7 @@ use gatepost::rights::RecipientLookup::{Found, NotFound, Unavailable};
 use gatepost::rights::Restriction::{Allowed, AuthenticatedOnly, Denied, NotOnList, Open, Unknown};
 
 use crate::ldap_server::people::people;
-use crate::ldap_server::{Deviation, Server, When};
+use crate::ldap_server::{Deviation, InChain, Server, When};
 use crate::site::{NEGATIVE, SERVE_STALE, Site};
 
 /// boss has this in an attribute, by the names of people and groups.
@@ -225,6 +225,53 @@ async fn a_group_too_deep_to_be_read_leaves_it_unknown() {
     });
     let site = Site::new(&[&server]);
     let alice = site.key("alice").await;
+    assert_eq!(site.restriction(BOSS, Account(&alice)).await, Unknown);
+}
+
+#[tokio::test]
+async fn a_group_on_a_list_that_cannot_be_seen_leaves_it_unknown() {
+    // As by an access rule: rc 0 and nothing. alice is in Mail-Relay, carol in Mail-Submit.
+    let cases: &[(&[(&str, &[&str])], [gatepost::rights::Restriction; 2])] = &[
+        (&[("dLMemRejectPerms", &["No-Mail"])], [Unknown, Unknown]),
+        (&[("dLMemSubmitPerms", &["No-Mail"])], [Unknown, Unknown]),
+        (&[("dLMemSubmitPerms", &["No-Mail", "Mail-Relay"])], [Allowed, Unknown]),
+        (&[("dLMemRejectPerms", &["No-Mail", "Mail-Relay"])], [Denied, Unknown]),
+        (
+            &[("dLMemRejectPerms", &["No-Mail"]), ("dLMemSubmitPerms", &["Mail-Relay"])],
+            [Unknown, NotOnList],
+        ),
+        (&[("dLMemRejectPerms", &["No-Mail"]), ("authOrig", &["alice"])], [Unknown, NotOnList]),
+        (&[("dLMemSubmitPerms", &["No-Mail"]), ("unauthOrig", &["alice"])], [Denied, Unknown]),
+    ];
+    for (lists, expected) in cases {
+        let server = restricted(lists);
+        server.on(When::search().base("CN=No-Mail"), Deviation::nothing());
+        let site = Site::new(&[&server]);
+        for (login, expected) in ["alice", "carol"].iter().zip(expected) {
+            let key = site.key(login).await;
+            assert_eq!(site.restriction(BOSS, Account(&key)).await, *expected, "{login} {lists:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_author_has_its_token_groups() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    // bob is in No-Mail by a group of another domain, of which nothing but tokenGroups tells.
+    server.behaviour(|behaviour| behaviour.token_groups = false);
+    server.directory(|directory| {
+        let sids = ["Domain Users", "No-Mail"]
+            .map(|group| directory.change(group).values("objectSid")[0].clone());
+        directory.change("bob").set("tokenGroups", sids);
+    });
+    let site = Site::new(&[&server]);
+    let bob = site.key("bob").await;
+    assert_eq!(site.restriction(BOSS, Account(&bob)).await, Denied);
+    // And whoever has none that can be read may be in it, unless the rule in-chain says No.
+    let alice = site.key("alice").await;
+    assert_eq!(site.restriction(BOSS, Account(&alice)).await, Open);
+    server.behaviour(|behaviour| behaviour.in_chain = InChain::Refused);
+    let site = Site::new(&[&server]);
     assert_eq!(site.restriction(BOSS, Account(&alice)).await, Unknown);
 }
 

@@ -136,7 +136,11 @@ impl Resolver {
     }
 
     /// The groups of an account, as far as the named ones need them.
-    async fn evidence(&self, entry: &Entry, groups: &GroupSet) -> Result<Evidence, Fault> {
+    pub(super) async fn evidence(
+        &self,
+        entry: &Entry,
+        groups: &GroupSet,
+    ) -> Result<Evidence, Fault> {
         if groups.names.is_empty() {
             return Ok(Evidence { is_complete: true, ..Evidence::default() });
         }

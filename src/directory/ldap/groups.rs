@@ -28,7 +28,7 @@ const LARGEST: usize = 50_000;
 const DNS_A_FILTER: usize = 50;
 
 /// Groups read at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// Groups are looked at once a second, and reading them takes its time: where answers are fresh for
 /// less than this, groups must not become unknown in between.
