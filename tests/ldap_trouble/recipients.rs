@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gatepost::directory::Author::{self, Account, Nobody, Stranger};
 use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Negative, Stale};
 use gatepost::mail::AccountKey;
+use gatepost::rights::Lookup;
 use gatepost::rights::RecipientLookup::{Found, NotFound, Unavailable};
 use gatepost::rights::Restriction::{Allowed, AuthenticatedOnly, Denied, NotOnList, Open, Unknown};
 
 use crate::ldap_server::people::people;
 use crate::ldap_server::{Deviation, InChain, Server, When};
-use crate::site::{NEGATIVE, SERVE_STALE, Site};
+use crate::site::{NEGATIVE, SERVE_STALE, Site, until};
 
 /// boss has this in an attribute, by the names of people and groups.
 fn restricted(lists: &[(&str, &[&str])]) -> Server {
@@ -273,6 +275,41 @@ async fn an_author_has_its_token_groups() {
     server.behaviour(|behaviour| behaviour.in_chain = InChain::Refused);
     let site = Site::new(&[&server]);
     assert_eq!(site.restriction(BOSS, Account(&alice)).await, Unknown);
+}
+
+#[tokio::test]
+async fn five_hundred_questions_for_one_author_and_recipient_at_once_are_one_walk() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    let site = Site::new(&[&server]);
+    let carol = site.key("carol").await;
+    let all = join_all((0..500).map(|_| site.restriction(BOSS, Account(&carol)))).await;
+    assert!(all.iter().all(|restriction| *restriction == Denied));
+    assert_eq!(server.count(&When::search().filter("(objectGUID=")), 1);
+}
+
+#[tokio::test]
+async fn a_walk_that_takes_longer_than_a_question_waits_is_remembered() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    let wait = Duration::from_millis(50);
+    let site = Site::with(&[&server], |plan| plan.settings.wait = wait);
+    let carol = until("known", async || match site.lookup("carol").await {
+        Lookup::Found(holder) => Some(holder.account.key.clone()),
+        _ => None,
+    })
+    .await;
+    until("found", async || (site.recipient(BOSS, Nobody).await == Found(Open)).then_some(()))
+        .await;
+    server.freeze();
+    // Nobody has an answer yet, whoever asks and goes away.
+    for _ in 0..3 {
+        assert_eq!(site.restriction(BOSS, Account(&carol)).await, Unknown);
+    }
+    server.thaw();
+    until("Denied", async || {
+        (site.restriction(BOSS, Account(&carol)).await == Denied).then_some(())
+    })
+    .await;
+    assert_eq!(server.count(&When::search().filter("(objectGUID=")), 1);
 }
 
 #[tokio::test]

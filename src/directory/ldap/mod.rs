@@ -27,6 +27,7 @@ mod people;
 mod pool;
 mod recipient;
 mod resolver;
+mod restricted;
 pub mod schema;
 mod server;
 pub mod settings;
@@ -55,12 +56,13 @@ use crate::directory::ldap::groups::{Found, GroupSet, Lifetime};
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::Resolver;
+use crate::directory::ldap::restricted::Restricted;
 use crate::directory::ldap::server::Dial;
 use crate::directory::ldap::settings::{Servers, Settings};
-use crate::directory::meter::{Kept, Meter};
+use crate::directory::meter::{Kept, Meter, NoMeter};
 use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
-use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
+use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 
 pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
@@ -68,19 +70,10 @@ pub(crate) use filter::{is_attribute, is_filter};
 pub(crate) use tls::{authorities, certificates, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
-const RESTRICTIONS: u64 = 10_000;
+const RESTRICTIONS: usize = 10_000;
 
 /// The directory, with what it remembers.
 pub struct LdapDirectory(Arc<Inner>);
-
-/// Who may write to whom, as it was asked for.
-#[derive(Clone)]
-struct KeptRestriction {
-    /// The recipient of then: when it was asked for again, as after a change, so is this.
-    recipient: Arc<Recipient>,
-    restriction: Restriction,
-    since: Timestamp,
-}
 
 struct Inner {
     settings: Arc<Settings>,
@@ -89,7 +82,7 @@ struct Inner {
     resolver: Resolver,
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
-    restrictions: moka::sync::Cache<(Box<str>, AccountKey), KeptRestriction>,
+    restrictions: Arc<Cache<Restricted>>,
     groups: ArcSwap<GroupSet>,
     /// The groups of the rules, as they were last named.
     wanted: ArcSwap<Groups>,
@@ -138,14 +131,16 @@ impl LdapDirectory {
             capacity,
         };
         let clocked: Clock = Arc::new(clock);
-        let (accounts, recipients) = (
+        let (accounts, recipients, restrictions) = (
             Cache::new(Kept::Accounts, &limits(cache.accounts), clocked.clone(), meter.clone()),
-            Cache::new(Kept::Recipients, &limits(cache.recipients), clocked, meter.clone()),
+            Cache::new(Kept::Recipients, &limits(cache.recipients), clocked.clone(), meter.clone()),
+            // A question for a recipient is counted once, as that.
+            Cache::new(Kept::Restrictions, &limits(RESTRICTIONS), clocked, Arc::new(NoMeter)),
         );
         let inner = Inner {
             accounts,
             recipients,
-            restrictions: moka::sync::Cache::new(RESTRICTIONS),
+            restrictions,
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
@@ -182,25 +177,7 @@ impl Directory for LdapDirectory {
         recipient: &'a Address,
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
-        let inner = &self.0;
-        let Some(key) = recipient_key(recipient) else {
-            return Answer::Now(RecipientLookup::NotFound);
-        };
-        let at_hand = inner.recipients.at_hand(&key, |_| true, || inner.fetch_recipient(recipient));
-        match at_hand.map(|known| settled(known, author)) {
-            Some(Ok(lookup)) => Answer::Now(lookup),
-            Some(Err((recipient, author))) => {
-                Answer::Later(Box::pin(inner.restricted(key, recipient, author)))
-            }
-            None => Answer::Later(Box::pin(async move {
-                let fetch = || inner.fetch_recipient(recipient);
-                let known = inner.recipients.ask(&key, inner.settings.wait, |_| true, fetch).await;
-                match settled(known, author) {
-                    Ok(lookup) => lookup,
-                    Err((recipient, author)) => inner.restricted(key, recipient, author).await,
-                }
-            })),
-        }
+        self.0.recipient(recipient, author)
     }
 
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {
@@ -324,50 +301,6 @@ impl Inner {
         .boxed()
     }
 
-    fn fetch_recipient(self: &Arc<Self>, recipient: &Address) -> Fetch<Recipient> {
-        let (inner, recipient) = (Arc::clone(self), recipient.clone());
-        async move {
-            let found = inner.resolver.recipient(&recipient).await;
-            found.map_err(|fault| trouble(&fault, "recipient", &recipient.to_string()))
-        }
-        .boxed()
-    }
-
-    /// Whether an account may write to a recipient with lists: remembered as long as anything else.
-    async fn restricted(
-        &self,
-        key: String,
-        recipient: Arc<Recipient>,
-        author: AccountKey,
-    ) -> RecipientLookup {
-        let key = (key.into_boxed_str(), author);
-        let at = (self.clock)();
-        let kept = self.restrictions.get(&key);
-        let age = |kept: &KeptRestriction| Duration::from_millis(at.ms_since(kept.since));
-        if let Some(kept) = &kept
-            && Arc::ptr_eq(&kept.recipient, &recipient)
-            && age(kept) < self.cache.fresh
-        {
-            return RecipientLookup::Found(kept.restriction);
-        }
-        let asking = self.resolver.restriction(&recipient, &key.1, at);
-        match tokio::time::timeout(self.settings.wait, asking).await {
-            Ok(Ok(restriction)) => {
-                let kept = KeptRestriction { recipient, restriction, since: at };
-                self.restrictions.insert(key, kept);
-                RecipientLookup::Found(restriction)
-            }
-            missed => {
-                if let Ok(Err(fault)) = missed {
-                    tracing::warn!(%fault, "the lists of a recipient cannot be read");
-                }
-                let stale = kept.filter(|kept| age(kept) < self.cache.serve_stale);
-                let restriction = stale.map_or(Restriction::Unknown, |kept| kept.restriction);
-                RecipientLookup::Found(restriction)
-            }
-        }
-    }
-
     /// Reads the groups of the rules, unless somebody else just did.
     async fn take_up(&self, groups: &Groups) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
@@ -413,29 +346,6 @@ impl Inner {
         match self.dns.servers(&self.settings.servers, self.settings.schema.kind).await {
             Ok(servers) => self.resolver.pool.set_servers(servers),
             Err(fault) => tracing::warn!(%fault, "no directory server found by DNS"),
-        }
-    }
-}
-
-fn recipient_key(recipient: &Address) -> Option<String> {
-    String::from_utf8(recipient.folded().to_vec()).ok()
-}
-
-/// What is known of a recipient answers at once, or hangs on who the author is.
-fn settled(
-    known: Known<Recipient>,
-    author: Author<'_>,
-) -> Result<RecipientLookup, (Arc<Recipient>, AccountKey)> {
-    let recipient = match known {
-        Known::Found(found) => found.value,
-        Known::Absent(_) => return Ok(RecipientLookup::NotFound),
-        Known::Unknown(_) => return Ok(RecipientLookup::Unavailable),
-    };
-    match author {
-        Author::Account(key) if !recipient.is_open_to_accounts() => Err((recipient, key.clone())),
-        Author::Nobody => Ok(RecipientLookup::Found(recipient.for_stranger(false))),
-        Author::Stranger | Author::Account(_) => {
-            Ok(RecipientLookup::Found(recipient.for_stranger(true)))
         }
     }
 }

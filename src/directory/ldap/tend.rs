@@ -136,12 +136,14 @@ impl Inner {
         if touches_groups || changes.is_gap {
             self.accounts.expire_all();
             self.recipients.expire_all();
+            self.restrictions.expire_all();
         } else if !changes.ids.is_empty() {
             self.accounts.expire(|subject| {
                 let key = subject.account.key.as_str();
                 key.split_once(':').is_some_and(|(_, id)| changes.ids.contains(id))
             });
             self.recipients.expire_all();
+            self.restrictions.expire_all();
         }
     }
 
@@ -159,6 +161,7 @@ impl Inner {
     fn count_entries(&self) {
         self.meter.entries(Kept::Accounts, self.accounts.len());
         self.meter.entries(Kept::Recipients, self.recipients.len());
+        self.meter.entries(Kept::Restrictions, self.restrictions.len());
         let negatives = self.accounts.absent_len() + self.recipients.absent_len();
         self.meter.entries(Kept::Negatives, negatives);
     }
