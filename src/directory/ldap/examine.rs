@@ -103,8 +103,9 @@ impl Inner {
         };
         let ends = certificate.validity().not_after.timestamp();
         let days = (ends - (self.clock)().unix_ms() / 1000) / 86_400;
-        let issuer = certificate.issuer().to_string();
-        let what = format!("TLS: certificate of {issuer} is trusted, {days} days left");
+        let (subject, issuer) = (certificate.subject(), certificate.issuer());
+        let what =
+            format!("TLS: certificate of {subject}, by {issuer}, is trusted, {days} days left");
         if days < SOON_DAYS {
             Examined::warning(server, what)
         } else {
