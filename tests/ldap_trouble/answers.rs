@@ -334,3 +334,21 @@ async fn a_reset_in_the_middle_of_many_questions_costs_none_of_them_its_answer()
     let under_way = || site.meter.under_way.load(std::sync::atomic::Ordering::SeqCst);
     until("nothing under way", async || (under_way() == 0).then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_certificate_is_told_with_whose_it_is_and_who_signed_it() {
+    let authority = Authority::new();
+    let server = Server::start(people());
+    server.starttls(authority.server(&["127.0.0.1"]));
+    let folder = crate::site::Folder::new();
+    let ca_file = folder.write("ca.pem", &authority.pem);
+    let site = Site::with(&[&server], |plan| {
+        plan.settings.tls.ca_file = Some(ca_file);
+        plan.settings.tls.starttls = true;
+    });
+    let told = site.settled(site.directory.examine(&site.groups)).await;
+    let told = told.iter().find(|told| told.what.starts_with("TLS")).expect("a certificate");
+    // The name that rcgen gives where none is asked for.
+    let whose = "TLS: certificate of CN=rcgen self signed cert, by CN=";
+    assert!(told.what.starts_with(whose), "{}", told.what);
+}

@@ -28,7 +28,7 @@ fn restricted(lists: &[(&str, &[&str])]) -> Server {
 const BOSS: &str = "boss@example.org";
 
 /// Attributes of a recipient with their values, and what each kind of author is told.
-type Row<'a> = (&'a [(&'a str, &'a [&'a str])], [gatepost::rights::Restriction; 4]);
+type Row<'a, const N: usize> = (&'a [(&'a str, &'a [&'a str])], [gatepost::rights::Restriction; N]);
 
 #[tokio::test]
 async fn every_address_of_whatever_has_one_is_there() {
@@ -81,7 +81,7 @@ async fn one_that_takes_mail_from_logged_in_senders_only() {
 #[tokio::test]
 async fn lists_of_those_who_may_and_may_not_write() {
     // bob is in Mail-Submit by two groups; carol is in No-Mail by one; erin is in Mail-Submit.
-    let rows: &[Row] = &[
+    let rows: &[Row<4>] = &[
         (&[("authOrig", &["alice"])], [Allowed, NotOnList, NotOnList, NotOnList]),
         (&[("unauthOrig", &["alice"])], [Denied, Open, Open, Open]),
         (&[("dLMemSubmitPerms", &["Mail-Submit"])], [NotOnList, Allowed, Allowed, Allowed]),
@@ -233,7 +233,7 @@ async fn a_group_too_deep_to_be_read_leaves_it_unknown() {
 #[tokio::test]
 async fn a_group_on_a_list_that_cannot_be_seen_leaves_it_unknown() {
     // As by an access rule: rc 0 and nothing. alice is in Mail-Relay, carol in Mail-Submit.
-    let cases: &[(&[(&str, &[&str])], [gatepost::rights::Restriction; 2])] = &[
+    let cases: &[Row<2>] = &[
         (&[("dLMemRejectPerms", &["No-Mail"])], [Unknown, Unknown]),
         (&[("dLMemSubmitPerms", &["No-Mail"])], [Unknown, Unknown]),
         (&[("dLMemSubmitPerms", &["No-Mail", "Mail-Relay"])], [Allowed, Unknown]),

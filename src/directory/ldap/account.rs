@@ -193,8 +193,8 @@ impl Resolver {
 
     /// The logins by which groups may list an account: all values of the attribute that names it.
     pub(super) fn member_logins<'a>(&self, entry: &'a Entry) -> &'a [Vec<u8>] {
-        let values = self.settings.schema.names.iter().map(|name| entry.values(name));
-        values.filter(|values| !values.is_empty()).next().unwrap_or_default()
+        let mut values = self.settings.schema.names.iter().map(|name| entry.values(name));
+        values.find(|values| !values.is_empty()).unwrap_or_default()
     }
 
     async fn groups_with(&self, lists: Vec<Filter>) -> Result<HashSet<Dn>, Fault> {
