@@ -9,10 +9,11 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::sid::Sid;
 use crate::directory::ldap::state::Standing;
+use crate::directory::ldap::tree::Evidence;
 use crate::mail::{AccountKey, Login, Timestamp};
 use crate::rights::{Account, Holder, Membership, Memberships};
 

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::Sid;
+use crate::directory::ldap::tree::{Evidence, Lifetime, Tree};
 use crate::mail::Timestamp;
 use crate::rights::{Groups, Membership, Memberships};
 
@@ -29,17 +29,6 @@ const DNS_A_FILTER: usize = 50;
 
 /// Groups read at once.
 pub(super) const AT_ONCE: usize = 4;
-
-/// Groups are looked at once a second, and reading them takes its time: where answers are fresh for
-/// less than this, groups must not become unknown in between.
-const LEAST_FRESH: Duration = Duration::from_secs(10);
-
-/// How long what was read of a group counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetime {
-    fresh: Duration,
-    serve_stale: Duration,
-}
 
 /// The groups of the rules, as the directory has them.
 #[derive(Debug, Default)]
@@ -80,28 +69,6 @@ pub(super) struct Group {
     pub tree: Option<Arc<Tree>>,
 }
 
-/// A group and all groups nested in it.
-#[derive(Debug, Default)]
-pub(super) struct Tree {
-    pub dns: HashSet<Dn>,
-    /// AD only.
-    pub sids: HashSet<Sid>,
-    pub read_at: Timestamp,
-    /// memberOf does not tell of its members: who is not seen in it may be in it all the same.
-    pub is_blind: bool,
-}
-
-/// What is known of an account's groups.
-#[derive(Debug, Default)]
-pub(super) struct Evidence {
-    /// Groups that list it, by DN.
-    pub direct: HashSet<Dn>,
-    /// Groups that count it by SID: the primary group, and tokenGroups.
-    pub sids: HashSet<Sid>,
-    /// Nothing is missing, so that what does not appear is a No.
-    pub is_complete: bool,
-}
-
 impl Found {
     pub fn identity(&self) -> Option<&Identity> {
         match self {
@@ -119,21 +86,6 @@ impl Found {
     }
 }
 
-impl Lifetime {
-    pub fn of(fresh: Duration, serve_stale: Duration) -> Self {
-        Self { fresh: fresh.max(LEAST_FRESH), serve_stale }
-    }
-
-    /// A clock that was set back makes it old rather than new.
-    fn is_fresh(self, read_at: Timestamp, at: Timestamp) -> bool {
-        read_at <= at && Duration::from_millis(at.ms_since(read_at)) <= self.fresh
-    }
-
-    fn is_servable(self, read_at: Timestamp, at: Timestamp) -> bool {
-        Duration::from_millis(at.ms_since(read_at)) <= self.serve_stale.max(self.fresh)
-    }
-}
-
 impl Group {
     /// A tree that is no longer fresh says who is a member, and no longer who is none: somebody may
     /// have been let in since.
@@ -146,22 +98,6 @@ impl Group {
             None if evidence.direct.contains(&self.identity.dn) => Membership::Yes,
             _ => Membership::Unknown,
         }
-    }
-}
-
-/// By what it says, whenever it was read.
-impl PartialEq for Tree {
-    fn eq(&self, other: &Self) -> bool {
-        self.dns == other.dns && self.sids == other.sids && self.is_blind == other.is_blind
-    }
-}
-
-impl Eq for Tree {}
-
-impl Tree {
-    pub fn holds(&self, evidence: &Evidence) -> bool {
-        evidence.direct.iter().any(|dn| self.dns.contains(dn))
-            || evidence.sids.iter().any(|sid| self.sids.contains(sid))
     }
 }
 
@@ -464,6 +400,7 @@ fn kept(name: &str, before: Option<&Found>, fault: Fault) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// What a group read at 1000 says to somebody at a moment, with answers fresh for 20 s and served
     /// for 60 s.

@@ -10,10 +10,11 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
+use crate::directory::ldap::tree::Evidence;
 use crate::mail::Timestamp;
 use crate::rights::Holder;
 

@@ -8,12 +8,12 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::{Entry, Range};
 use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::Lifetime;
 use crate::directory::ldap::names::Names;
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::schema::Kind;
 use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::{guid_bytes, guid_text};
+use crate::directory::ldap::tree::Lifetime;
 
 /// Requests for the rest of one attribute; 1500 values each on Windows AD (MaxValRange).
 const RANGES: usize = 2_000;
