@@ -1,23 +1,37 @@
 //! Gather, decide, record: the one engine behind every door.
 
+mod charge;
+mod marks;
 mod rights;
+mod rounds;
+mod samples;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 use crate::decision::{
-    Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Rules, Story, decide,
-    judge,
+    Because, Case, Decision, Identity, Known, KnownAuthor, Listener, Paths, Reason, Rules, Story,
+    decide,
 };
 use crate::directory::{Answer, Author, Directory};
+use crate::ledger::HashKey;
 use crate::mail::{AccountKey, Address, Facts, Login, Stage, Timestamp};
-use crate::record::Change;
 use crate::rights::{
     DomainClass, Finding, Lookup, Mode, RecipientLookup, Restriction, Source, Who,
 };
 use crate::store::{Store, StoreFault};
+
+use charge::{is_accepted, transaction};
+use rounds::{Round, Rounds};
+
+pub use marks::Mark;
+pub use samples::{SAMPLES, Sample};
+
+use samples::Samples;
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
 /// its recipient, and up to four more behind a gateway or with extensions; Sendmail waits 10 s
@@ -29,7 +43,13 @@ pub struct Engine {
     /// `None`: there is none, and nothing that needs one is judged.
     directory: Option<Arc<dyn Directory>>,
     store: Arc<dyn Store>,
+    key: HashKey,
     rules: ArcSwap<Rules>,
+    rounds: Rounds,
+    samples: Samples,
+    marks: mpsc::Sender<Mark>,
+    /// Until somebody keeps marking.
+    waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
 }
 
 /// A decision with all it rests on, enough to tell its story later.
@@ -57,8 +77,29 @@ impl Judged {
 }
 
 impl Engine {
-    pub fn new(directory: Option<Arc<dyn Directory>>, store: Arc<dyn Store>, rules: Rules) -> Self {
-        Self { directory, store, rules: ArcSwap::from_pointee(rules) }
+    /// `key`: that of all records in `store`.
+    pub fn new(
+        directory: Option<Arc<dyn Directory>>,
+        store: Arc<dyn Store>,
+        key: HashKey,
+        rules: Rules,
+    ) -> Self {
+        let (marks, waiting) = mpsc::channel(marks::WAITING);
+        Self {
+            directory,
+            store,
+            key,
+            rules: ArcSwap::from_pointee(rules),
+            rounds: Rounds::default(),
+            samples: Samples::default(),
+            marks,
+            waiting: Mutex::new(Some(waiting)),
+        }
+    }
+
+    /// The envelopes an account sent last.
+    pub fn samples(&self, account: &AccountKey, at: Timestamp) -> Vec<Sample> {
+        self.samples.of(account, at)
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -75,6 +116,37 @@ impl Engine {
         self.run(listener, facts, at, true).await
     }
 
+    /// Judges a whole message of which all recipients are known, and were passed at RCPT; each message under
+    /// an instance of its own.
+    pub async fn judge_message(
+        &self,
+        listener: &Arc<Listener>,
+        facts: Facts,
+        recipients: &[Address],
+        at: Timestamp,
+    ) -> Judged {
+        let rules = self.rules();
+        let is_external = |to: &Address| rules.domains.class_of(to).0 == DomainClass::External;
+        let round = Round::of(recipients, &self.key, recipients.iter().any(is_external));
+        self.run_round(listener, facts, Some(round), at, true).await
+    }
+
+    /// So many recipients of this sender's were refused as unknown.
+    pub async fn count_unknown_recipients(&self, facts: &Facts, count: u32, at: Timestamp) {
+        let rules = self.rules();
+        let known = self.gather(facts, &rules).await;
+        let listener = Listener::of_no_socket();
+        let case = Case { listener: &listener, facts, known: &known, rules: &rules };
+        if let Some(account) = case.account_key() {
+            self.count_unknown(&account, count, at).await;
+        }
+    }
+
+    /// Under which addresses are hashed.
+    pub const fn key(&self) -> &HashKey {
+        &self.key
+    }
+
     /// As [`judge`](Self::judge) would, leaving no trace.
     pub async fn preview(&self, listener: &Arc<Listener>, facts: Facts, at: Timestamp) -> Judged {
         self.run(listener, facts, at, false).await
@@ -87,38 +159,72 @@ impl Engine {
         at: Timestamp,
         commit: bool,
     ) -> Judged {
+        self.run_round(listener, facts, None, at, commit).await
+    }
+
+    /// `round`: the message, where it is not one of those remembered.
+    async fn run_round(
+        &self,
+        listener: &Arc<Listener>,
+        facts: Facts,
+        round: Option<Round>,
+        at: Timestamp,
+        commit: bool,
+    ) -> Judged {
         let rules = self.rules();
         let known = self.gather(&facts, &rules).await;
         let case = Case { listener, facts: &facts, known: &known, rules: &rules };
-        let charged = listener.charge_at.is(facts.stage).then(|| case.account_key()).flatten();
-        let (decision, store_fault) = match charged {
-            Some(account) => self.charge(case, &account, at, commit).await,
-            None => (decide(case), None),
+        let round = round.unwrap_or_else(|| self.round(case, commit, at));
+        let charged = match facts.stage {
+            Stage::Connect | Stage::Helo | Stage::Vrfy | Stage::Etrn => None,
+            _ if facts.client.is_local => None,
+            _ => self.charged(case, &round),
         };
+        let (decision, store_fault) = match &charged {
+            Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
+            None => (decide(case, None, at), None),
+        };
+        if commit {
+            self.note(case, &decision, at).await;
+            let is_final = matches!(facts.stage, Stage::Data | Stage::EndOfMessage)
+                && listener.charge_at.is(facts.stage);
+            if is_final && is_accepted(&decision.reply) {
+                self.accepted(case, &round, charged.as_ref(), at);
+            }
+        }
         Judged { listener: Arc::clone(listener), facts, known, rules, decision, at, store_fault }
     }
 
-    /// Judges with the account's record in hand. A store that fails costs the charge, not the mail:
-    /// rights need no record.
-    async fn charge(
-        &self,
-        case: Case<'_>,
-        account: &AccountKey,
-        at: Timestamp,
-        commit: bool,
-    ) -> (Decision, Option<StoreFault>) {
-        let mut decided = None;
-        let mut judge = |record: &crate::record::Record| -> Change {
-            let (decision, change) = judge(case, record, at);
-            decided = Some(decision);
-            change
-        };
-        let kept = if commit {
-            self.store.update(account, &mut judge).await
-        } else {
-            self.store.preview(account, &mut judge).await
-        };
-        (decided.unwrap_or_else(|| decide(case)), kept.err())
+    /// The message the question is about.
+    fn round(&self, case: Case<'_>, commit: bool, at: Timestamp) -> Round {
+        let stage = case.facts.stage;
+        let Some(key) = transaction(case.listener, case.facts) else { return Round::default() };
+        match stage {
+            Stage::Rcpt => self.rounds.at_rcpt(key, at),
+            Stage::Data | Stage::EndOfMessage => self.rounds.at_end(key, commit, at),
+            _ => Round::default(),
+        }
+    }
+
+    /// Remembers a recipient that was passed, and one that nobody knows.
+    async fn note(&self, case: Case<'_>, decision: &Decision, at: Timestamp) {
+        let Some(recipient) = &case.facts.envelope.recipient else { return };
+        if case.facts.stage != Stage::Rcpt {
+            return;
+        }
+        let mut reasons = decision.reason.into_iter().chain(decision.observed());
+        if reasons.any(|reason| reason == Reason::RecipientUnknown)
+            && let Some(account) = case.account_key()
+        {
+            self.count_unknown(&account, 1, at).await;
+        }
+        if is_accepted(&decision.reply)
+            && let Some(key) = transaction(case.listener, case.facts)
+        {
+            let class = case.rules.domains.class_of(recipient).0;
+            let hashed = self.key.address(recipient);
+            self.rounds.pass(key, recipient, hashed, class == DomainClass::External, at);
+        }
     }
 
     /// Looks up what the rules need to judge this question, and nothing else.

@@ -1,4 +1,5 @@
-//! Gatepost answers mail servers: may this login send this mail?
+//! Gatepost answers mail servers: may this login send this mail, and is
+//! it still its owner?
 //!
 //! The modules are the rooms of ARCHITECTURE.md, in its order: each imports only those before it.
 
@@ -7,11 +8,16 @@ pub mod settings;
 pub mod wire;
 pub mod rights;
 pub mod ledger;
+pub mod detector;
+pub mod suspension;
+
 pub mod record;
 pub mod decision;
 pub mod directory;
 pub mod store;
+pub mod history;
 pub mod engine;
+pub mod backtest;
 pub mod observe;
 pub mod config;
 pub mod admin;

@@ -150,7 +150,10 @@ thread_local! {
         let mode = if listen.contains("mode") { "" } else { "\nmode = 'enforce'" };
         let domains = "[domains]\nlocal = ['mail.example', 'bücher.example']\nrecipient-delimiter = '+'\n";
         let directory = "[directory]\ntype = 'file'\nfile.path = 'people.toml'\n";
-        let text = config(&format!("{listen}{mode}"), &format!("{domains}{directory}{rules}"));
+        // What a finding does depends on all questions before.
+        let detector = "[detector]\nmode = 'off'\n";
+        let rules = format!("{domains}{directory}{detector}{rules}");
+        let text = config(&format!("{listen}{mode}"), &rules);
         let site = |text: &str| Site::of(read(text, FOLDER.path()), Some(DIRECTORY.clone()));
         Pair { policy: site(&text), milter: site(&text.replace("'policy'", "'milter'")) }
     }).collect();

@@ -2,6 +2,7 @@
 //! the quick start.
 
 mod ask;
+mod backtest;
 mod check;
 mod explain;
 mod export;
@@ -78,6 +79,8 @@ enum Command {
     Directory(DirectoryCommand),
     /// Ask a policy listener as Postfix would, and show its answer
     Ask(ask::Arguments),
+    /// Try the detector out on past mail: what would have been held, suspended and refused
+    Backtest(backtest::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
             export::export(&arguments).into()
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
+        Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::{self, Config, Socket, Startup};
 use crate::daemon::open_directory;
 use crate::directory::meter::NoMeter;
 use crate::engine::Engine;
+use crate::ledger::HashKey;
 use crate::store::Memory;
 
 #[derive(clap::Args)]
@@ -42,6 +43,13 @@ pub(super) struct Failed {
 impl Failed {
     pub fn unreachable(why: String) -> Self {
         Self { exit: Exit::Unreachable, why }
+    }
+
+    /// Of a fault and its causes.
+    pub fn of(fault: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(fault), |fault| fault.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        Self { exit: Exit::No, why: causes.join(": ") }
     }
 
     /// Of an answer of the daemon other than OK.
@@ -76,12 +84,12 @@ impl Source {
         let directory = open_directory(&config.startup, Arc::new(NoMeter))
             .map_err(|fault| Failed::unreachable(fault.to_string()))?;
         let store = Arc::new(Memory::new(config.startup.accounts));
-        Ok((Engine::new(directory, store, config.rules), config.startup))
+        Ok((Engine::new(directory, store, HashKey::default(), config.rules), config.startup))
     }
 }
 
 /// The configuration of a command that may as well ask the daemon.
-fn load(file: &Path) -> Result<Config, Failed> {
+pub(super) fn load(file: &Path) -> Result<Config, Failed> {
     config::load(file, &host()).map_err(|faults| {
         if !file.exists() {
             return Failed::unreachable(format!(

@@ -24,7 +24,11 @@ pub(super) fn read_ruling(
 }
 
 /// `group` or `user`, exactly one of them.
-fn read_who(reader: &mut Reader, table: &mut Table<'_, '_>, groups: &mut Groups) -> Option<Who> {
+pub(super) fn read_who(
+    reader: &mut Reader,
+    table: &mut Table<'_, '_>,
+    groups: &mut Groups,
+) -> Option<Who> {
     let group = table.text(reader, "group");
     let user = table.text(reader, "user");
     match (group, user) {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::networks::parse_network;
 use crate::config::{Endpoint, Listen, Socket};
-use crate::decision::{AtEnd, ChargeAt, Facing, Listener, OnGrant};
+use crate::decision::{AtEnd, ChargeAt, Facing, Hold, Listener, OnGrant};
 use crate::mail::Protocol;
 use crate::rights::Mode;
 use crate::settings::{Item, Reader, Table, duration, octal_mode};
@@ -32,6 +32,9 @@ const CHARGE_AT: [(&str, ChargeAt); 4] = [
     ("rcpt", ChargeAt::Rcpt),
     ("never", ChargeAt::Never),
 ];
+
+const HOLD: [(&str, Hold); 3] =
+    [("pass", Hold::Pass), ("queue", Hold::Queue), ("defer", Hold::Defer)];
 
 const AT_END: [(&str, AtEnd); 2] = [("refuse", AtEnd::Refuse), ("quarantine", AtEnd::Quarantine)];
 
@@ -59,6 +62,7 @@ pub(super) fn read_listen(
     let mta = table.parsed(reader, "mta", server, non_empty);
     let facing = table.required_choice(reader, "facing", &FACING);
     let charge_at = table.choice(reader, "charge-at", "end-of-message", &CHARGE_AT);
+    let hold = table.choice(reader, "hold", "pass", &HOLD);
     let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
     let mode = table.choice(reader, "mode", "observe", &modes);
     let on_grant = table.choice(
@@ -104,7 +108,8 @@ pub(super) fn read_listen(
     let (endpoint, facing, protocol) = (endpoint?, facing?, protocol?);
     let name = endpoint.socket.to_string().into();
     let mta = mta.into();
-    let listener = Listener { name, mta, protocol, facing, mode, on_grant, charge_at, at_end };
+    let listener =
+        Listener { name, mta, protocol, facing, mode, on_grant, charge_at, at_end, hold };
     Some(Listen {
         endpoint,
         listener: Arc::new(listener),

@@ -1,5 +1,6 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod detector;
 mod directory;
 mod grants;
 mod ldap;
@@ -50,6 +51,8 @@ pub struct Startup {
     pub directory: Option<DirectorySource>,
     /// Records the memory store keeps.
     pub accounts: std::num::NonZeroUsize,
+    /// Where the key of all hashed addresses is. `None`: one of this run alone.
+    pub hash_key_file: Option<PathBuf>,
 }
 
 /// Where accounts and groups are.

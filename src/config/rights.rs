@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use crate::config::detector::read_detector;
 use crate::config::grants::{read_grants, read_ruling, read_sender};
 use crate::config::networks::{parse_fingerprint, parse_name, parse_network};
 use crate::config::replies::read_replies;
@@ -26,6 +27,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
     let domains = read_domains(reader, root);
     let (relay, relay_mode, authenticated, has_relay) = read_relay(reader, root);
     let grants = read_grants(reader, root, &mut groups);
+    let detector = read_detector(reader, root, &mut groups);
     let sender = read_sender(reader, root, &mut groups);
     let mut submit_table = root.table(reader, "submit");
     let submit_mode = submit_table.choice(reader, "mode", "enforce", &GRANT_MODES);
@@ -48,6 +50,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
         rewrites: read_rewrites(reader, root),
         replies: read_replies(reader, root),
         on_failure: OnFailure::Defer,
+        detector,
         groups,
         grants,
         sender,

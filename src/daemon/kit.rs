@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::connection::Service;
-use crate::decision::{AtEnd, ChargeAt, Facing, Listener, OnGrant, Rules};
+use crate::decision::{AtEnd, ChargeAt, Facing, Hold, Listener, OnGrant, Rules};
 use crate::directory::{Answer, Author, Directory};
 use crate::engine::Engine;
+use crate::ledger::HashKey;
 use crate::mail::{AccountKey, Address, Login, Protocol};
 use crate::observe::{LoggedDecisions, Observer};
 use crate::rights::{Groups, Lookup, Mode, RecipientLookup};
@@ -31,10 +32,11 @@ pub fn service(
         on_grant: OnGrant::Dunno,
         charge_at: ChargeAt::Never,
         at_end: AtEnd::Refuse,
+        hold: Hold::Pass,
     };
     let store = Arc::new(Memory::new(NonZeroUsize::MIN));
     Service {
-        engine: Arc::new(Engine::new(directory, store, Rules::default())),
+        engine: Arc::new(Engine::new(directory, store, HashKey::default(), Rules::default())),
         observer: Arc::new(Observer::new(LoggedDecisions::None)),
         listener: Arc::new(listener),
         idle_timeout,

@@ -2,6 +2,7 @@
 
 pub mod clock;
 mod connection;
+mod hash_key;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -94,7 +95,8 @@ pub async fn run(
     let observer = Arc::new(Observer::new(startup.log.decisions));
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
     let store = Arc::new(Memory::new(startup.accounts));
-    let engine = Arc::new(Engine::new(directory.clone(), store, rules));
+    let key = hash_key::open(startup.hash_key_file.as_deref())?;
+    let engine = Arc::new(Engine::new(directory.clone(), store, key, rules));
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
@@ -104,6 +106,9 @@ pub async fn run(
     // Before anyone is told that it runs: until here a signal ends the process where it stands.
     let signals = Signals::receive()?;
     let accepting = doors.open(&startup, &health).await?;
+    let marking = Arc::clone(&engine);
+    let until_stopped = stop.clone();
+    tokio::spawn(async move { marking.keep_marking(until_stopped).await });
     let tending = directory.as_ref().and_then(|directory| {
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)

@@ -3,15 +3,18 @@
 use crate::decision::{
     Because, Case, Check, Facing, OnFailure, OnGrant, Outcome, Reason, Step, Trail,
 };
-use crate::mail::Stage;
+use crate::mail::{Mode, Stage, Timestamp};
+use crate::record::Record;
 use crate::rights::{
-    AccountState, DomainClass, Finding, Lookup, Mode, RecipientLookup, Restriction, Right, Source,
+    AccountState, DomainClass, Finding, Lookup, RecipientLookup, Restriction, Right, Source,
     Subject, own_sender, resolve,
 };
+use crate::suspension::Suspension;
 
 /// One run through the checks.
 pub(super) struct Judging<'a> {
     case: Case<'a>,
+    suspension: Option<&'a Suspension>,
     /// Of the recipient's domain; `None` without a recipient.
     class: Option<DomainClass>,
     pub(super) trail: Trail,
@@ -22,10 +25,11 @@ pub(super) struct Judging<'a> {
 }
 
 impl<'a> Judging<'a> {
-    pub(super) fn new(case: Case<'a>) -> Self {
+    pub(super) fn new(case: Case<'a>, record: Option<&'a Record>, at: Timestamp) -> Self {
         let recipient = case.facts.envelope.recipient.as_ref();
         let class = recipient.map(|recipient| case.rules.domains.class_of(recipient).0);
-        Self { case, class, trail: Trail::new(), granted: false, by_failure: false }
+        let suspension = record.and_then(|record| record.in_force(at));
+        Self { case, suspension, class, trail: Trail::new(), granted: false, by_failure: false }
     }
 
     pub(super) fn run(&mut self) -> Result<(), Reason> {
@@ -38,6 +42,7 @@ impl<'a> Judging<'a> {
             self.not_asked(Check::Submit, Because::LocalSubmission);
             return Ok(());
         }
+        self.check_suspension()?;
         self.check_standing()?;
         self.check_submit()?;
         self.check_sender()?;
@@ -54,6 +59,12 @@ impl<'a> Judging<'a> {
     }
 
     // --- standing -----------------------------------------------------------------------------
+
+    fn check_suspension(&mut self) -> Result<(), Reason> {
+        let Some(suspension) = self.suspension else { return Ok(()) };
+        let (mode, reason) = (suspension.mode, Reason::AccountSuspended);
+        self.object(Check::Standing, mode, reason, Because::Suspended)
+    }
 
     fn check_standing(&mut self) -> Result<(), Reason> {
         let (known, rules) = (self.case.known, self.case.rules);

@@ -1,14 +1,14 @@
 //! `decide`: a case in, a decision out.
 
 use crate::decision::checks::Judging;
-use crate::decision::id::fingerprint;
 use crate::decision::{
     AtEnd, DecisionId, Identity, Known, Listener, Outcome, Reason, ReplyNames, Rules, Trail,
 };
-use crate::ledger::Charge;
-use crate::mail::{AccountKey, Address, Facts, Login, Reply, SmtpReply, Stage, Timestamp};
-use crate::record::{Change, Record};
-use crate::rights::{Lookup, Mode};
+use crate::detector::Inspection;
+use crate::mail::{AccountKey, Facts, Login, Mode, Reply, SmtpReply, Stage, Timestamp};
+use crate::record::Record;
+use crate::rights::Lookup;
+use crate::suspension::Suspension;
 
 /// Everything one decision rests on.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Case<'a> {
 }
 
 /// The answer, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub reply: Reply,
     /// The objection that settled it; in observe mode the one that would have.
@@ -28,6 +28,10 @@ pub struct Decision {
     /// The listener's mode: in observe the reply is no objection whatever the reason.
     pub mode: Mode,
     pub trail: Trail,
+    /// What the detector found, where it was asked.
+    pub found: Option<Box<Inspection>>,
+    /// The suspension that stands, or that this decision imposes.
+    pub suspension: Option<Box<Suspension>>,
 }
 
 impl Decision {
@@ -53,31 +57,14 @@ impl Decision {
     }
 }
 
-/// Judges one question. Pure: the same case gives the same decision.
-pub fn decide(case: Case) -> Decision {
-    let mut judging = Judging::new(case);
+/// Judges one question. Pure: the same case gives the same decision. `record` is what is kept of the account
+/// it is charged to; `None`: nothing, or nobody.
+pub fn decide(case: Case, record: Option<&Record>, at: Timestamp) -> Decision {
+    let mut judging = Judging::new(case, record, at);
     let settled = judging.run();
-    let enforces = case.listener.mode == Mode::Enforce;
-    let reply = match settled {
-        Err(reason) if enforces => case.refuse(reason),
-        Ok(()) if enforces && judging.may_grant() => Reply::Grant,
-        _ => Reply::NoObjection,
-    };
-    Decision { reply, reason: settled.err(), mode: case.listener.mode, trail: judging.trail }
-}
-
-/// Judges one question with the account's record in hand and charges the message when it passes.
-/// Pure, so that the store may run it twice.
-pub fn judge(case: Case, record: &Record, at: Timestamp) -> (Decision, Change) {
-    let decision = decide(case);
-    let mut change = Change::default();
-    if !matches!(decision.reply, Reply::Refuse(_)) {
-        let mut record = record.clone();
-        if record.usage.charge(case.charge(), at) {
-            change.record = Some(record);
-        }
-    }
-    (decision, change)
+    let may_grant = judging.may_grant();
+    let suspension = record.and_then(|record| record.in_force(at));
+    case.decision(settled, judging.trail, may_grant, suspension)
 }
 
 impl<'a> Case<'a> {
@@ -106,28 +93,34 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Named by MTA and transaction, so that a repeated question charges nothing. At RCPT each
-    /// recipient is a charge of its own.
-    fn charge(&self) -> Charge {
-        let envelope = &self.facts.envelope;
-        let at_rcpt = self.facts.stage == Stage::Rcpt;
-        let (mta, instance) = (self.listener.mta.as_bytes(), envelope.instance.as_bytes());
-        if at_rcpt {
-            // The queue id comes only with the second recipient.
-            let recipient = envelope.recipient.as_ref().map_or(&[][..], Address::as_bytes);
-            return Charge {
-                message: fingerprint(&[b"charge", mta, instance]),
-                recipient: Some(fingerprint(&[b"charge", mta, instance, recipient])),
-                recipients: 1,
-            };
-        }
-        let message = fingerprint(&[b"charge", mta, instance, envelope.queue_id.as_bytes()]);
-        Charge { message, recipient: None, recipients: envelope.recipient_count.max(1) }
+    /// The decision that follows from what the checks found.
+    pub(super) fn decision(
+        self,
+        settled: Result<(), Reason>,
+        trail: Trail,
+        may_grant: bool,
+        suspension: Option<&Suspension>,
+    ) -> Decision {
+        let mode = self.listener.mode;
+        let enforces = mode == Mode::Enforce;
+        let reply = match settled {
+            Err(reason) if enforces => self.refuse(reason, self.told_id(reason, suspension)),
+            Ok(()) if enforces && may_grant => Reply::Grant,
+            _ => Reply::NoObjection,
+        };
+        let suspension = suspension.cloned().map(Box::new);
+        Decision { reply, reason: settled.err(), mode, trail, found: None, suspension }
+    }
+
+    /// A refusal for a suspension bears that one's id.
+    fn told_id(&self, reason: Reason, suspension: Option<&Suspension>) -> DecisionId {
+        let own = suspension.filter(|_| reason == Reason::AccountSuspended);
+        own.and_then(|own| DecisionId::parse(&own.id)).unwrap_or_else(|| self.id())
     }
 
     /// A refusal for good at the end of the message may hold it; one for now lets the client try again.
-    fn refuse(&self, reason: Reason) -> Reply {
-        let refusal = self.fill(reason);
+    pub(super) fn refuse(&self, reason: Reason, id: DecisionId) -> Reply {
+        let refusal = self.fill(reason, id);
         let is_end = self.facts.stage == Stage::EndOfMessage;
         match self.listener.at_end {
             AtEnd::Quarantine if is_end && !refusal.is_temporary() => Reply::Hold(refusal),
@@ -135,7 +128,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn fill(&self, reason: Reason) -> SmtpReply {
+    pub(super) fn fill(&self, reason: Reason, id: DecisionId) -> SmtpReply {
         let envelope = &self.facts.envelope;
         let author = self.known.author.as_ref().map(|author| &author.login);
         let login = self.facts.login.as_ref().or(author).map_or("this client", Login::raw);
@@ -149,6 +142,6 @@ impl<'a> Case<'a> {
             None => String::new(),
         };
         let names = ReplyNames { values: [login, &sender, &recipient, &domain] };
-        self.rules.replies.fill(reason, self.id(), names)
+        self.rules.replies.fill(reason, id, names)
     }
 }

@@ -287,7 +287,9 @@ impl<'a> Person<'a> {
             rules: self.rules,
         };
         let hindered_by = match verdict {
-            Verdict::Allowed => decide(case).reason.map(|reason| reason.to_string()),
+            Verdict::Allowed => {
+                decide(case, None, Timestamp::default()).reason.map(|reason| reason.to_string())
+            }
             _ => None,
         };
         Some(RightHolder {

@@ -94,7 +94,7 @@ impl DecisionId {
 
 /// A stable hash of a list of parts: equal on every node, machine and release. The key is fixed
 /// and public: nothing secret hangs on it.
-pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
+pub fn fingerprint(parts: &[&[u8]]) -> u64 {
     let mut text = Vec::with_capacity(512);
     for part in parts {
         text.extend_from_slice(&(part.len() as u64).to_le_bytes());

@@ -1,5 +1,6 @@
 //! One pure function from facts to decision: what was asked and what is known, under the rules.
 
+mod charge;
 mod checks;
 mod decide;
 mod entries;
@@ -13,17 +14,19 @@ mod story;
 mod trail;
 mod words;
 
-pub use decide::{Case, Decision, decide, judge};
+pub use charge::{Charge, judge};
+pub use decide::{Case, Decision, decide};
 pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, RightHolder};
-pub use id::DecisionId;
+pub use id::{DecisionId, fingerprint};
 pub use portrait::{
     Found, May, Portrait, ShownAccount, ShownEntry, ShownGroup, ShownRight, ShownSenders, Verdict,
 };
 pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};
 pub use rules::{
-    AtEnd, ChargeAt, Facing, Gateway, GatewayMatch, Identity, Known, KnownAuthor, Listener,
-    OnFailure, OnGrant, RecipientRules, Rewrite, Rules, SenderRules, Standing,
+    AtEnd, ChargeAt, DetectorRules, Facing, Gateway, GatewayMatch, Hold, Identity, Known,
+    KnownAuthor, Listener, OnFailure, OnGrant, RecipientRules, Rewrite, Rules, SenderRules,
+    Standing,
 };
 pub use story::{Paths, Story, StoryStep};
 pub use trail::{Because, Check, Outcome, Step, Trail};

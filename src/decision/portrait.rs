@@ -144,8 +144,8 @@ impl Portrait {
     /// [`Listener::of_no_socket`](crate::decision::Listener::of_no_socket). `None`: it has no login.
     pub fn tell(case: Case, paths: &Paths, at: Timestamp) -> Option<Self> {
         let subject = Subject { login: case.login()?, lookup: case.known.account.as_ref() };
-        let teller = Teller { case, paths };
-        let decision = decide(case);
+        let decision = decide(case, None, at);
+        let teller = Teller { case, paths, decision: &decision };
         let (login, found) = (teller.login(), Found::of(subject.lookup));
         let may_submit = May::of(&decision);
         let holder = match subject.lookup {

@@ -18,6 +18,8 @@ pub enum Reason {
     AccountLocked,
     LoginNotFound,
     LoginAmbiguous,
+    AccountSuspended,
+    Suspected,
     RecipientUnknown,
     RecipientAuthenticatedOnly,
     RecipientRestricted,
@@ -27,7 +29,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 20] = [
         Reason::LoginRequired,
         Reason::RelayWithoutLogin,
         Reason::RelayMissing,
@@ -40,6 +42,8 @@ impl Reason {
         Reason::AccountLocked,
         Reason::LoginNotFound,
         Reason::LoginAmbiguous,
+        Reason::AccountSuspended,
+        Reason::Suspected,
         Reason::RecipientUnknown,
         Reason::RecipientAuthenticatedOnly,
         Reason::RecipientRestricted,
@@ -63,6 +67,8 @@ impl Reason {
             Self::AccountLocked => "account-locked",
             Self::LoginNotFound => "login-not-found",
             Self::LoginAmbiguous => "login-ambiguous",
+            Self::AccountSuspended => "account-suspended",
+            Self::Suspected => "suspected",
             Self::RecipientUnknown => "recipient-unknown",
             Self::RecipientAuthenticatedOnly => "recipient-authenticated-only",
             Self::RecipientRestricted => "recipient-restricted",
@@ -76,7 +82,11 @@ impl Reason {
     pub const fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::AccountLocked | Self::LoginAmbiguous | Self::DirectorySilent | Self::OwnFault
+            Self::AccountLocked
+                | Self::LoginAmbiguous
+                | Self::Suspected
+                | Self::DirectorySilent
+                | Self::OwnFault
         )
     }
 
@@ -102,6 +112,8 @@ impl Reason {
             Self::LoginAmbiguous => {
                 "451 4.3.5 {login} names more than one account; please tell the postmaster"
             }
+            Self::AccountSuspended => "550 5.7.13 Sending is suspended for this account",
+            Self::Suspected => "451 4.7.1 This message cannot be taken now, try again later",
             Self::RecipientUnknown => "550 5.1.1 {recipient} is not known here",
             Self::RecipientAuthenticatedOnly => {
                 "550 5.7.1 {recipient} takes mail from logged-in senders only"

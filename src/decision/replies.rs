@@ -178,6 +178,14 @@ mod tests {
                 Reason::LoginAmbiguous,
                 "451 4.3.5 [0123456789AB] bob names more than one account; please tell the postmaster",
             ),
+            (
+                Reason::AccountSuspended,
+                "550 5.7.13 [0123456789AB] Sending is suspended for this account",
+            ),
+            (
+                Reason::Suspected,
+                "451 4.7.1 [0123456789AB] This message cannot be taken now, try again later",
+            ),
             (Reason::RecipientUnknown, "550 5.1.1 [0123456789AB] x@far.test is not known here"),
             (
                 Reason::RecipientAuthenticatedOnly,

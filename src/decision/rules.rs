@@ -4,10 +4,11 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use crate::decision::{Reason, Replies};
+use crate::detector;
 use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
     Domains, Finding, Grant, Groups, Lookup, Mode, RecipientLookup, RelayList, Right, SenderGrant,
-    Source, Subject, resolve,
+    Source, Subject, Who, resolve,
 };
 
 /// Which way a listener faces.
@@ -35,6 +36,17 @@ pub enum ChargeAt {
     Data,
     Rcpt,
     Never,
+}
+
+/// What becomes of a message that a finding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It cannot be held here: it passes, and the account is watched.
+    Pass,
+    /// The MTA keeps it in its queue (HOLD, quarantine).
+    Queue,
+    /// The client is told to come again later.
+    Defer,
 }
 
 /// What becomes of a whole message that is refused for good only at its end.
@@ -70,6 +82,7 @@ pub struct Listener {
     pub on_grant: OnGrant,
     pub charge_at: ChargeAt,
     pub at_end: AtEnd,
+    pub hold: Hold,
 }
 
 impl Listener {
@@ -84,6 +97,7 @@ impl Listener {
             on_grant: OnGrant::Dunno,
             charge_at: ChargeAt::Never,
             at_end: AtEnd::Refuse,
+            hold: Hold::Pass,
         }
     }
 }
@@ -135,6 +149,18 @@ pub struct SenderRules {
 pub struct RecipientRules {
     pub existence: Mode,
     pub delivery_restrictions: Mode,
+}
+
+/// `[detector]` and `[suspension]`
+#[derive(Clone, Debug, Default)]
+pub struct DetectorRules {
+    pub settings: detector::Settings,
+    /// Whom no test of recipients is asked of.
+    pub bulk: Vec<Who>,
+    /// Who is held at most.
+    pub never_suspend: Vec<Who>,
+    /// How long a suspension stands, in milliseconds. `None`: until it is released.
+    pub lasts_ms: Option<i64>,
 }
 
 /// One `[[gateway]]`: hides the login of those who send through it.
@@ -192,6 +218,7 @@ pub struct Rules {
     pub rewrites: Vec<Rewrite>,
     pub replies: Replies,
     pub on_failure: OnFailure,
+    pub detector: DetectorRules,
 }
 
 impl Default for Rules {
@@ -216,6 +243,7 @@ impl Default for Rules {
             rewrites: Vec::new(),
             replies: Replies::default(),
             on_failure: OnFailure::Defer,
+            detector: DetectorRules::default(),
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct StoryStep {
 impl Story {
     /// Tells `decision` on `case`, made at `at`; `paths` holds a way for each group that matters.
     pub fn tell(case: Case, decision: &Decision, paths: &Paths, at: Timestamp) -> Self {
-        let teller = Teller { case, paths };
+        let teller = Teller { case, paths, decision };
         let mut steps = teller.identity();
         steps.extend(decision.trail.iter().map(|step| teller.step(step)));
         if matches!(case.facts.stage, Stage::Connect | Stage::Helo | Stage::Etrn) {
@@ -67,7 +67,7 @@ impl Story {
             schema: "gatepost.explain/1".into(),
             id: case.id().to_string(),
             at: at.to_string(),
-            summary: teller.summary(decision),
+            summary: teller.summary(),
             listener: format!("{} ({})", case.listener.name, facing_word(case.listener.facing)),
             mode: decision.mode.as_str().into(),
             question: teller.question(),
@@ -87,7 +87,7 @@ impl Story {
                 Reply::Hold(refusal) => format!("hold: {}", refusal.text()),
             },
             client_sees: teller.client_sees(&decision.reply),
-            would_change_it: teller.would_change(decision),
+            would_change_it: teller.would_change(),
         }
     }
 }
@@ -119,6 +119,7 @@ const fn facing_word(facing: Facing) -> &'static str {
 pub(super) struct Teller<'a> {
     pub(super) case: Case<'a>,
     pub(super) paths: &'a Paths,
+    pub(super) decision: &'a Decision,
 }
 
 impl Teller<'_> {
@@ -172,7 +173,8 @@ impl Teller<'_> {
         question
     }
 
-    fn summary(&self, decision: &Decision) -> String {
+    fn summary(&self) -> String {
+        let decision = self.decision;
         let who = match &self.case.facts.login {
             Some(login) => login.to_string(),
             None => format!("{} (not logged in)", self.case.facts.client),
@@ -257,7 +259,8 @@ impl Teller<'_> {
         format!("{} {} {named}{}", refusal.code(), refusal.enhanced(), refusal.text())
     }
 
-    fn would_change(&self, decision: &Decision) -> Vec<String> {
+    fn would_change(&self) -> Vec<String> {
+        let decision = self.decision;
         let Some(reason) = decision.reason.or_else(|| decision.observed().next()) else {
             return Vec::new();
         };
@@ -297,6 +300,13 @@ impl Teller<'_> {
             Reason::LoginAmbiguous => {
                 vec![format!("make sure that {login} names one account only in the directory")]
             }
+            Reason::AccountSuspended => {
+                vec![format!("have {login}'s password changed, then release the account")]
+            }
+            Reason::Suspected => vec![
+                format!("ask {login} whether this mail is its own"),
+                "or name it in [detector] bulk, if it writes to many by trade".into(),
+            ],
             Reason::RecipientUnknown => vec!["check the spelling of the recipient".into()],
             Reason::RecipientAuthenticatedOnly => vec!["log in before sending".into()],
             Reason::RecipientRestricted | Reason::RecipientDenied => {

@@ -14,6 +14,7 @@ pub enum Check {
     Sender,
     Recipient,
     Relay,
+    Detector,
 }
 
 impl Check {
@@ -24,6 +25,7 @@ impl Check {
             Self::Sender => "sender",
             Self::Recipient => "recipient",
             Self::Relay => "relay",
+            Self::Detector => "detector",
         }
     }
 }
@@ -47,6 +49,20 @@ pub enum Outcome {
 /// What an outcome rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
+    /// The suspension that stands.
+    Suspended,
+    /// The finding of this decision.
+    Found,
+    /// The finding of this decision that only observes.
+    ObservedFound,
+    /// Held, which this listener cannot do.
+    CannotHold,
+    /// Asked again: as it was answered before.
+    AnsweredBefore,
+    /// The counters are as they use to be, or nearly at a limit.
+    Usual {
+        watched: bool,
+    },
     /// There is no directory, no grant and no relay list.
     RightsNotJudged,
     NoDirectory,
@@ -89,5 +105,5 @@ pub struct Step {
     pub because: Because,
 }
 
-/// At most two steps for each of the five checks.
+/// Up to two steps for each of the six checks.
 pub type Trail = SmallVec<[Step; 8]>;

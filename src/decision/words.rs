@@ -3,7 +3,8 @@
 use crate::decision::entries::Entries;
 use crate::decision::story::Teller;
 use crate::decision::{Because, Check, Outcome};
-use crate::mail::visible;
+use crate::detector;
+use crate::mail::{Mode, visible};
 use crate::rights::{AccountState, Finding, Lookup, Restriction, Source};
 
 impl<'a> Teller<'a> {
@@ -72,7 +73,57 @@ impl<'a> Teller<'a> {
             Because::RecipientFound(restriction) => restriction_words(restriction).into(),
             Because::RecipientNotFound => "the directory does not know this recipient".into(),
             Because::Relay { client, login, routed } => self.relay(client, login, routed),
+            Because::Suspended => self.suspended(),
+            Because::Found => self.detected(self.decision.found.as_ref().and_then(|f| f.enforced)),
+            Because::ObservedFound => {
+                self.detected(self.decision.found.as_ref().and_then(|found| found.observed))
+            }
+            Because::CannotHold => format!(
+                "{}; this listener cannot hold",
+                self.detected(self.decision.found.as_ref().and_then(|found| found.enforced))
+            ),
+            Because::AnsweredBefore => "asked before, and answered as before".into(),
+            Because::Usual { watched: false } => "sends as it uses to".into(),
+            Because::Usual { watched: true } => match self.nearest() {
+                Some(nearest) => format!("sends as it uses to, but is watched: {nearest}"),
+                None => "sends as it uses to".into(),
+            },
         }
+    }
+
+    fn suspended(&self) -> String {
+        let Some(suspension) = &self.decision.suspension else { return "suspended".into() };
+        let until = suspension
+            .until
+            .map_or_else(|| "until it is released".into(), |until| format!("until {until}"));
+        format!(
+            "{} by {} since {}, {until}: {}; the first message of it came at {}",
+            if suspension.mode == Mode::Enforce { "suspended" } else { "would be suspended" },
+            suspension.id,
+            suspension.imposed,
+            self.detected(Some(suspension.finding)),
+            suspension.since
+        )
+    }
+
+    fn detected(&self, found: Option<detector::Finding>) -> String {
+        match found {
+            Some(found) => {
+                format!(
+                    "{} {found} (test {}, {})",
+                    self.login(),
+                    found.test,
+                    found.severity.as_str()
+                )
+            }
+            None => "held before".into(),
+        }
+    }
+
+    /// The test nearest to its limit.
+    fn nearest(&self) -> Option<String> {
+        let (test, share) = self.decision.found.as_ref()?.nearest?;
+        Some(format!("the test {test} is at {:.0} % of its limit", share * 100.0))
     }
 
     fn relay(&self, client: Finding, login: Finding, routed: bool) -> String {

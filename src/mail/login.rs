@@ -122,6 +122,11 @@ impl AccountKey {
         Self(format!("login:{}", login.folded()).into())
     }
 
+    /// For a client that relays without a login: its address, network or certificate.
+    pub fn client(name: &str) -> Self {
+        Self(format!("client:{name}").into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,11 +1,15 @@
 //! The record kept for one account, and what a change of it commits.
 
-use crate::ledger::Usage;
+use crate::ledger::{Reader, Torn, Usage, Writer};
+use crate::mail::Timestamp;
+use crate::suspension::Suspension;
 
 /// Everything the store keeps of one account.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Record {
     pub usage: Usage,
+    /// The last one, in force or over.
+    pub suspension: Option<Box<Suspension>>,
 }
 
 /// Something that must be acted on at least once, committed together with the record that caused it.
@@ -18,9 +22,65 @@ pub struct Event {
 }
 
 /// The outcome of judging one question on one record.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Change {
     /// `None`: the record stays as it is.
     pub record: Option<Record>,
     pub events: Vec<Event>,
+}
+
+/// The first byte of a record; a release that cannot read the next one refuses it.
+const VERSION: u8 = 1;
+
+const USAGE: u8 = 1;
+const SUSPENSION: u8 = 2;
+
+impl Record {
+    /// Lets time pass: what has expired is over, and forgiven.
+    pub fn advance(&mut self, at: Timestamp) {
+        if self.suspension.as_ref().is_some_and(|suspension| !suspension.is_in_force(at)) {
+            self.suspension = None;
+            self.usage.forgive();
+        }
+        self.usage.advance(at);
+    }
+
+    /// The suspension that stands at `at`, or the shadow of one.
+    pub fn in_force(&self, at: Timestamp) -> Option<&Suspension> {
+        self.suspension.as_deref().filter(|suspension| suspension.is_in_force(at))
+    }
+
+    /// The bytes of a record, read by older and newer releases alike.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.u8(VERSION);
+        out.section(USAGE, |out| self.usage.write(out));
+        if let Some(suspension) = &self.suspension {
+            out.section(SUSPENSION, |out| suspension.write(out));
+        }
+        out.done()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Torn> {
+        let mut from = Reader::new(bytes);
+        if from.u8()? != VERSION {
+            return Err(Torn);
+        }
+        let mut read = Self::default();
+        while let Some((tag, mut section)) = from.section()? {
+            match tag {
+                USAGE => read.usage = Usage::read(&mut section)?,
+                SUSPENSION => read.suspension = Some(Box::new(Suspension::read(&mut section)?)),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    /// In memory, with everything it points to.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() - size_of::<Usage>()
+            + self.usage.bytes()
+            + self.suspension.as_ref().map_or(0, |_| size_of::<Suspension>())
+    }
 }

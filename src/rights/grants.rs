@@ -1,27 +1,7 @@
 //! `[[grant]]` and `[[sender.grant]]`: rights by user and group.
 
-use crate::mail::{Address, FoldedAddress, Login};
+use crate::mail::{Address, FoldedAddress, Login, Mode};
 use crate::rights::{Finding, Lookup, Membership, Source};
-
-/// What a check does with its objection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// Not asked at all.
-    Off,
-    /// Computed, logged and counted; changes no reply.
-    Observe,
-    Enforce,
-}
-
-impl Mode {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Observe => "observe",
-            Self::Enforce => "enforce",
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ruling {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ledger::Charge;
+use crate::ledger::{HashKey, Message};
 use crate::mail::{AccountKey, Timestamp};
 use crate::record::{Change, Event, Record};
 use crate::store::{Store, StoreFault};
@@ -23,8 +23,21 @@ fn key(name: &str) -> AccountKey {
 
 fn charged(record: &Record, message: u64) -> Record {
     let mut record = record.clone();
-    let charge = Charge { message, recipient: None, recipients: 3 };
-    record.usage.charge(charge, Timestamp::from_unix_ms(1));
+    let at = Timestamp::from_unix_ms(1);
+    let mut recipients = [0, 1, 2].map(|n: u64| HashKey::default().bytes(&[&n.to_le_bytes()]));
+    recipients.sort_unstable();
+    let message = Message {
+        key: message,
+        part: None,
+        recipients: &recipients,
+        count: 3,
+        likeness: None,
+        network: None,
+    };
+    record.advance(at);
+    let weight = record.usage.weigh(&message, at);
+    record.usage.count(&weight);
+    record.usage.take_in(&message, &weight, 0, at);
     record
 }
 

@@ -12,6 +12,7 @@ use gatepost::config::{Config, parse};
 use gatepost::decision::{HoldersLine, Listener, Outcome, Portrait, Reason};
 use gatepost::directory::{Directory, FileDirectory};
 use gatepost::engine::{Engine, Judged};
+use gatepost::ledger::HashKey;
 use gatepost::mail::{
     AccountKey, Address, Certificate, Client, Facts, Login, Protocol, Reply, Stage, Timestamp,
 };
@@ -99,7 +100,12 @@ impl Site {
         let store = Arc::new(Memory::new(NonZeroUsize::new(100).expect("not zero")));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let listener = Arc::clone(&config.startup.listen[0].listener);
-        let engine = Engine::new(directory, Arc::clone(&store) as Arc<dyn Store>, config.rules);
+        let engine = Engine::new(
+            directory,
+            Arc::clone(&store) as Arc<dyn Store>,
+            HashKey::default(),
+            config.rules,
+        );
         Self { engine, listener, store, runtime: runtime.expect("a runtime") }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::BytesMut;
 use gatepost::config;
 use gatepost::decision::{Case, Known, Listener, Rules, decide};
-use gatepost::mail::{Facts, Reply};
+use gatepost::mail::{Facts, Reply, Timestamp};
 use gatepost::wire::milter::{Codec, Command, PAYLOAD_LIMIT_BYTES, Session, Step, Wants};
 use tokio_util::codec::Decoder;
 
@@ -155,7 +155,8 @@ impl Connection {
 fn judge(facts: &Facts) -> Reply {
     let (listener, rules) = fixture();
     let known = Known::default();
-    let decision = decide(Case { listener, facts, known: &known, rules });
+    let decision =
+        decide(Case { listener, facts, known: &known, rules }, None, Timestamp::default());
     let is_grant = matches!(decision.reply, Reply::Grant);
     assert!(!is_grant, "a milter grants nothing");
     decision.reply

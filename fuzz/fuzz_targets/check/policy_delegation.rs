@@ -171,7 +171,7 @@ fn check_answers(input: &Input, facts: &Facts) {
 }
 
 fn check_answer(case: Case) {
-    let decision = decide(case);
+    let decision = decide(case, None, Timestamp::default());
     let mut answer = BytesMut::new();
     serialise(&decision.reply, &mut answer);
     let answer = std::str::from_utf8(&answer).expect("an answer in UTF-8");
@@ -193,7 +193,11 @@ fn check_answer(case: Case) {
         Reply::Refuse(_) => check_refusal(action, case.id()),
         Reply::Hold(_) => panic!("policy delegation holds nothing: {action}"),
     }
-    assert_eq!(decide(case), decision, "the same case is decided in two ways");
+    assert_eq!(
+        decide(case, None, Timestamp::default()),
+        decision,
+        "the same case is decided in two ways"
+    );
     let story = Story::tell(case, &decision, &Paths::new(), Timestamp::default());
     assert_eq!(story.id, case.id().as_str());
     let asked = story.question.iter().map(|(_, value)| value);

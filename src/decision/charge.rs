@@ -1,0 +1,206 @@
+//! Is this login still its owner? A whole message judged with the record of its account in hand, and
+//! charged to it, in one step.
+
+use crate::decision::checks::Judging;
+use crate::decision::{Because, Case, Check, Decision, Hold, Outcome, Reason, Step, Trail};
+use crate::detector::{Class, Finding, Inspection, Severity, inspect};
+use crate::ledger::{Hashed, Message, Weight};
+use crate::mail::{Mode, Reply, Timestamp};
+use crate::record::{Change, Record};
+use crate::rights::{Membership, Subject, Who};
+use crate::suspension::Suspension;
+
+/// What is charged, and to what kind of account.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    pub message: Message<'a>,
+    pub class: Class,
+    /// The envelope sender of a client without a login, where it is one of ours.
+    pub sender: Option<Hashed>,
+}
+
+/// How a message was answered, as the record keeps it.
+const PASSED: u8 = 0;
+const HELD: u8 = 1;
+
+/// Judges one message with the account's record in hand, and charges it when it passes or is held. Pure, so
+/// that the store may run it twice.
+pub fn judge(case: Case, charge: &Charge, record: &Record, at: Timestamp) -> (Decision, Change) {
+    let mut record = record.clone();
+    record.advance(at);
+    let mut judging = Judging::new(case, Some(&record), at);
+    let settled = judging.run();
+    let may_grant = judging.may_grant();
+    let trail = judging.trail;
+    let Err(reason) = settled else {
+        return Charging { case, charge, record, trail, at }.run(may_grant);
+    };
+    (case.decision(Err(reason), trail, false, record.in_force(at)), Change::default())
+}
+
+enum Verdict {
+    Pass,
+    Hold,
+    Refuse(Reason),
+}
+
+struct Charging<'a> {
+    case: Case<'a>,
+    charge: &'a Charge<'a>,
+    record: Record,
+    trail: Trail,
+    at: Timestamp,
+}
+
+impl Charging<'_> {
+    fn run(mut self, may_grant: bool) -> (Decision, Change) {
+        let (verdict, inspection) = self.verdict();
+        let Self { case, record, trail, at, .. } = self;
+        let suspension = record.in_force(at);
+        let mut decision = match verdict {
+            Verdict::Pass => case.decision(Ok(()), trail, may_grant, suspension),
+            Verdict::Refuse(reason) => case.decision(Err(reason), trail, false, suspension),
+            Verdict::Hold => case.held(trail, suspension),
+        };
+        decision.found = Some(Box::new(inspection));
+        (decision, Change { record: Some(record), events: Vec::new() })
+    }
+
+    fn verdict(&mut self) -> (Verdict, Inspection) {
+        let message = &self.charge.message;
+        if let Some(answer) = self.record.usage.answer(message) {
+            return (self.repeat(answer), self.inspect(&Weight::default()));
+        }
+        if let Some(sender) = self.charge.sender {
+            self.record.usage.sent_as(sender);
+        }
+        let usage = &mut self.record.usage;
+        let weight = usage.weigh(message, self.at);
+        let before = usage.counters().clone();
+        usage.count(&weight);
+        let inspection = self.inspect(&weight);
+        if let Some(observed) = inspection.observed {
+            let reason = reason_of(observed.severity);
+            self.step(Outcome::WouldObject(reason), Because::ObservedFound);
+        }
+        let mode = self.case.listener.mode;
+        let enforces = mode == Mode::Enforce;
+        let (at, is_shadowed) = (self.at, self.record.suspension.is_some());
+        let verdict = match inspection.enforced {
+            // Told once: the shadow stands for the rest of it.
+            Some(_) if is_shadowed && !enforces => Verdict::Pass,
+            None if self.case.rules.detector.settings.mode == Mode::Off => {
+                self.step(Outcome::NotAsked, Because::ModeOff);
+                Verdict::Pass
+            }
+            None => {
+                self.step(Outcome::Pass, Because::Usual { watched: inspection.is_watched() });
+                Verdict::Pass
+            }
+            Some(finding) if finding.severity == Severity::Suspend && !self.never_suspends() => {
+                self.step(Outcome::Objects(Reason::AccountSuspended), Because::Found);
+                self.impose(finding, mode);
+                Verdict::Refuse(Reason::AccountSuspended)
+            }
+            Some(_) => self.hold(enforces),
+        };
+        if let (None, Some(observed)) = (inspection.enforced, inspection.observed)
+            && observed.severity == Severity::Suspend
+            && !is_shadowed
+        {
+            self.impose(observed, Mode::Observe);
+        }
+        let usage = &mut self.record.usage;
+        match verdict {
+            // Refused whole, it is neither counted nor learnt.
+            Verdict::Refuse(Reason::AccountSuspended) if enforces => usage.set_counters(before),
+            Verdict::Refuse(Reason::Suspected) if enforces => {
+                usage.take_deferred(message, &weight, HELD, at);
+            }
+            Verdict::Hold if enforces => usage.take_in(message, &weight, HELD, at),
+            _ => usage.take_in(message, &weight, PASSED, at),
+        }
+        (verdict, inspection)
+    }
+
+    fn inspect(&self, weight: &Weight) -> Inspection {
+        let settings = &self.case.rules.detector.settings;
+        let usage = &self.record.usage;
+        if self.charge.class == Class::Client && usage.is_suspected_gateway() {
+            return Inspection::default();
+        }
+        inspect(settings, self.charge.class, usage, weight)
+    }
+
+    /// Asked again, as Postfix does after a broken connection.
+    fn repeat(&mut self, answer: u8) -> Verdict {
+        if answer == PASSED {
+            self.step(Outcome::Pass, Because::AnsweredBefore);
+            return Verdict::Pass;
+        }
+        self.step(Outcome::Objects(Reason::Suspected), Because::AnsweredBefore);
+        self.hold_here()
+    }
+
+    fn hold(&mut self, enforces: bool) -> Verdict {
+        if self.case.listener.hold == Hold::Pass || !enforces {
+            let because = if enforces { Because::CannotHold } else { Because::Found };
+            self.step(Outcome::WouldObject(Reason::Suspected), because);
+            return Verdict::Pass;
+        }
+        self.step(Outcome::Objects(Reason::Suspected), Because::Found);
+        self.hold_here()
+    }
+
+    fn hold_here(&self) -> Verdict {
+        match self.case.listener.hold {
+            Hold::Pass => Verdict::Pass,
+            Hold::Queue => Verdict::Hold,
+            Hold::Defer => Verdict::Refuse(Reason::Suspected),
+        }
+    }
+
+    fn impose(&mut self, finding: Finding, mode: Mode) {
+        let id = self.case.id();
+        let lasts = self.case.rules.detector.lasts_ms;
+        let suspension = Suspension::impose(id.as_str(), finding, mode, lasts, self.at);
+        self.record.suspension = Some(Box::new(suspension));
+    }
+
+    fn never_suspends(&self) -> bool {
+        self.case.is_one_of(&self.case.rules.detector.never_suspend)
+    }
+
+    fn step(&mut self, outcome: Outcome, because: Because) {
+        self.trail.push(Step { check: Check::Detector, outcome, because });
+    }
+}
+
+const fn reason_of(severity: Severity) -> Reason {
+    match severity {
+        Severity::Hold => Reason::Suspected,
+        Severity::Suspend => Reason::AccountSuspended,
+    }
+}
+
+impl Case<'_> {
+    /// Whether the account is surely one of these.
+    pub fn is_one_of(&self, list: &[Who]) -> bool {
+        let author = self.known.author.as_ref();
+        let (login, lookup) = match (author, self.login()) {
+            (Some(author), _) => (&author.login, Some(&author.account)),
+            (None, Some(login)) => (login, self.known.account.as_ref()),
+            (None, None) => return false,
+        };
+        let subject = Subject { login, lookup };
+        list.iter().any(|who| subject.is(who) == Membership::Yes)
+    }
+
+    fn held(self, trail: Trail, suspension: Option<&Suspension>) -> Decision {
+        let mut decision = self.decision(Err(Reason::Suspected), trail, false, suspension);
+        if let Reply::Refuse(refusal) = decision.reply {
+            decision.reply = Reply::Hold(refusal);
+        }
+        decision
+    }
+}
