@@ -63,17 +63,21 @@ impl Operation {
 pub enum Kept {
     Accounts,
     Recipients,
+    /// Whether an account may write to a recipient that has lists.
+    Restrictions,
     /// Logins and addresses that the directory does not know.
     Negatives,
 }
 
 impl Kept {
-    pub const ALL: [Self; 3] = [Self::Accounts, Self::Recipients, Self::Negatives];
+    pub const ALL: [Self; 4] =
+        [Self::Accounts, Self::Recipients, Self::Restrictions, Self::Negatives];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
             Self::Recipients => "recipients",
+            Self::Restrictions => "restrictions",
             Self::Negatives => "negatives",
         }
     }

@@ -11,7 +11,7 @@ use crate::site::Site;
 
 /// Searches for accounts.
 fn locates(server: &Server) -> usize {
-    server.count(&When::search().filter("sAMAccountType="))
+    server.count(&When::search().filter("(&(sAMAccountType="))
 }
 
 #[tokio::test]

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gatepost::directory::Author::{self, Account, Nobody, Stranger};
 use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Negative, Stale};
 use gatepost::mail::AccountKey;
+use gatepost::rights::Lookup;
 use gatepost::rights::RecipientLookup::{Found, NotFound, Unavailable};
 use gatepost::rights::Restriction::{Allowed, AuthenticatedOnly, Denied, NotOnList, Open, Unknown};
 
 use crate::ldap_server::people::people;
-use crate::ldap_server::{Deviation, Server, When};
-use crate::site::{NEGATIVE, SERVE_STALE, Site};
+use crate::ldap_server::{Deviation, InChain, Server, When};
+use crate::site::{NEGATIVE, SERVE_STALE, Site, until};
 
 /// boss has this in an attribute, by the names of people and groups.
 fn restricted(lists: &[(&str, &[&str])]) -> Server {
@@ -26,7 +28,7 @@ fn restricted(lists: &[(&str, &[&str])]) -> Server {
 const BOSS: &str = "boss@example.org";
 
 /// Attributes of a recipient with their values, and what each kind of author is told.
-type Row<'a> = (&'a [(&'a str, &'a [&'a str])], [gatepost::rights::Restriction; 4]);
+type Row<'a, const N: usize> = (&'a [(&'a str, &'a [&'a str])], [gatepost::rights::Restriction; N]);
 
 #[tokio::test]
 async fn every_address_of_whatever_has_one_is_there() {
@@ -79,7 +81,7 @@ async fn one_that_takes_mail_from_logged_in_senders_only() {
 #[tokio::test]
 async fn lists_of_those_who_may_and_may_not_write() {
     // bob is in Mail-Submit by two groups; carol is in No-Mail by one; erin is in Mail-Submit.
-    let rows: &[Row] = &[
+    let rows: &[Row<4>] = &[
         (&[("authOrig", &["alice"])], [Allowed, NotOnList, NotOnList, NotOnList]),
         (&[("unauthOrig", &["alice"])], [Denied, Open, Open, Open]),
         (&[("dLMemSubmitPerms", &["Mail-Submit"])], [NotOnList, Allowed, Allowed, Allowed]),
@@ -226,6 +228,88 @@ async fn a_group_too_deep_to_be_read_leaves_it_unknown() {
     let site = Site::new(&[&server]);
     let alice = site.key("alice").await;
     assert_eq!(site.restriction(BOSS, Account(&alice)).await, Unknown);
+}
+
+#[tokio::test]
+async fn a_group_on_a_list_that_cannot_be_seen_leaves_it_unknown() {
+    // As by an access rule: rc 0 and nothing. alice is in Mail-Relay, carol in Mail-Submit.
+    let cases: &[Row<2>] = &[
+        (&[("dLMemRejectPerms", &["No-Mail"])], [Unknown, Unknown]),
+        (&[("dLMemSubmitPerms", &["No-Mail"])], [Unknown, Unknown]),
+        (&[("dLMemSubmitPerms", &["No-Mail", "Mail-Relay"])], [Allowed, Unknown]),
+        (&[("dLMemRejectPerms", &["No-Mail", "Mail-Relay"])], [Denied, Unknown]),
+        (
+            &[("dLMemRejectPerms", &["No-Mail"]), ("dLMemSubmitPerms", &["Mail-Relay"])],
+            [Unknown, NotOnList],
+        ),
+        (&[("dLMemRejectPerms", &["No-Mail"]), ("authOrig", &["alice"])], [Unknown, NotOnList]),
+        (&[("dLMemSubmitPerms", &["No-Mail"]), ("unauthOrig", &["alice"])], [Denied, Unknown]),
+    ];
+    for (lists, expected) in cases {
+        let server = restricted(lists);
+        server.on(When::search().base("CN=No-Mail"), Deviation::nothing());
+        let site = Site::new(&[&server]);
+        for (login, expected) in ["alice", "carol"].iter().zip(expected) {
+            let key = site.key(login).await;
+            assert_eq!(site.restriction(BOSS, Account(&key)).await, *expected, "{login} {lists:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_author_has_its_token_groups() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    // bob is in No-Mail by a group of another domain, of which nothing but tokenGroups tells.
+    server.behaviour(|behaviour| behaviour.token_groups = false);
+    server.directory(|directory| {
+        let sids = ["Domain Users", "No-Mail"]
+            .map(|group| directory.change(group).values("objectSid")[0].clone());
+        directory.change("bob").set("tokenGroups", sids);
+    });
+    let site = Site::new(&[&server]);
+    let bob = site.key("bob").await;
+    assert_eq!(site.restriction(BOSS, Account(&bob)).await, Denied);
+    // And whoever has none that can be read may be in it, unless the rule in-chain says No.
+    let alice = site.key("alice").await;
+    assert_eq!(site.restriction(BOSS, Account(&alice)).await, Open);
+    server.behaviour(|behaviour| behaviour.in_chain = InChain::Refused);
+    let site = Site::new(&[&server]);
+    assert_eq!(site.restriction(BOSS, Account(&alice)).await, Unknown);
+}
+
+#[tokio::test]
+async fn five_hundred_questions_for_one_author_and_recipient_at_once_are_one_walk() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    let site = Site::new(&[&server]);
+    let carol = site.key("carol").await;
+    let all = join_all((0..500).map(|_| site.restriction(BOSS, Account(&carol)))).await;
+    assert!(all.iter().all(|restriction| *restriction == Denied));
+    assert_eq!(server.count(&When::search().filter("(objectGUID=")), 1);
+}
+
+#[tokio::test]
+async fn a_walk_that_takes_longer_than_a_question_waits_is_remembered() {
+    let server = restricted(&[("dLMemRejectPerms", &["No-Mail"])]);
+    let wait = Duration::from_millis(50);
+    let site = Site::with(&[&server], |plan| plan.settings.wait = wait);
+    let carol = until("known", async || match site.lookup("carol").await {
+        Lookup::Found(holder) => Some(holder.account.key.clone()),
+        _ => None,
+    })
+    .await;
+    until("found", async || (site.recipient(BOSS, Nobody).await == Found(Open)).then_some(()))
+        .await;
+    server.freeze();
+    // Nobody has an answer yet, whoever asks and goes away.
+    for _ in 0..3 {
+        assert_eq!(site.restriction(BOSS, Account(&carol)).await, Unknown);
+    }
+    server.thaw();
+    until("Denied", async || {
+        (site.restriction(BOSS, Account(&carol)).await == Denied).then_some(())
+    })
+    .await;
+    assert_eq!(server.count(&When::search().filter("(objectGUID=")), 1);
 }
 
 #[tokio::test]

@@ -224,6 +224,15 @@ impl Site {
         .await;
     }
 
+    /// The same, once the groups that became old have been read again.
+    pub async fn settles(&self, login: &str, memberships: &str) {
+        until(memberships, async || {
+            self.pass(Duration::from_secs(1));
+            (self.memberships(login).await == memberships).then_some(())
+        })
+        .await;
+    }
+
     pub async fn recipient(&self, address: &str, author: Author<'_>) -> RecipientLookup {
         let address = Address::from_internal(address.as_bytes());
         self.settled(self.directory.recipient(&address, author)).await

@@ -114,6 +114,30 @@ async fn an_account_that_comes_is_known_at_once() {
 }
 
 #[tokio::test]
+async fn a_mail_contact_that_comes_or_changes_counts() {
+    let server = Server::start(people());
+    let site = watched(&[&server]).await;
+    let address = "outside@example.org";
+    assert_eq!(site.recipient(address, Author::Nobody).await, RecipientLookup::NotFound);
+    server.directory(|directory| {
+        let contact = directory.insert("CN=Outside,OU=People,DC=example,DC=org");
+        contact.set("objectClass", ["contact"]).set("mail", [address]);
+        contact.set("objectGUID", [b"of a mail contact"[..16].to_vec()]);
+    });
+    let comes = async |restriction| {
+        until("the contact", async || {
+            let found = site.recipient(address, Author::Nobody).await;
+            (found == RecipientLookup::Found(restriction)).then_some(())
+        })
+        .await;
+    };
+    comes(Restriction::Open).await;
+    let contact = "CN=Outside,OU=People,DC=example,DC=org";
+    server.change(contact, |contact| contact.set("msExchRequireAuthToSendTo", ["TRUE"]));
+    comes(Restriction::AuthenticatedOnly).await;
+}
+
+#[tokio::test]
 async fn a_change_of_who_may_write_to_a_recipient_counts() {
     let server = Server::start(people());
     server.directory(|directory| {

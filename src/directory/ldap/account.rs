@@ -9,10 +9,11 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::{Fault, one_line};
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::sid::Sid;
 use crate::directory::ldap::state::Standing;
+use crate::directory::ldap::tree::Evidence;
 use crate::mail::{AccountKey, Login, Timestamp};
 use crate::rights::{Account, Holder, Membership, Memberships};
 
@@ -26,6 +27,8 @@ pub(super) struct Subject {
     pub dn: Dn,
     pub standing: Standing,
     pub memberships: Memberships,
+    /// When the oldest of the groups was read, where that was no longer fresh.
+    pub groups_stale_since: Option<Timestamp>,
     /// The groups of the memberships, in their order ([`GroupSet::names`]).
     pub names: Arc<[Box<str>]>,
 }
@@ -49,7 +52,8 @@ impl Subject {
             };
             Memberships(groups.iter().map(|name| of(name)).collect())
         };
-        Holder { account, age_ms, memberships }
+        let groups_age_ms = self.groups_stale_since.map_or(0, |since| at.ms_since(since));
+        Holder { account, age_ms: age_ms.max(groups_age_ms), memberships }
     }
 }
 
@@ -59,6 +63,7 @@ impl Resolver {
         &self,
         login: &Login,
         groups: &GroupSet,
+        at: Timestamp,
     ) -> Result<Outcome<Subject>, Fault> {
         let settings = &self.settings;
         let Some(filter) = self.names().account(login) else {
@@ -70,7 +75,7 @@ impl Resolver {
             (None, _) => Ok(Outcome::Absent(Absent::NotFound)),
             (Some(entry), true) => {
                 let evidence = self.evidence(&entry, groups).await?;
-                Ok(Outcome::Found(self.subject(&entry, groups, &evidence)?))
+                Ok(Outcome::Found(self.subject(&entry, groups, &evidence, at)?))
             }
             (Some(_), false) => Ok(Outcome::Absent(Absent::Ambiguous)),
         }
@@ -105,6 +110,7 @@ impl Resolver {
         entry: &Entry,
         groups: &GroupSet,
         evidence: &Evidence,
+        at: Timestamp,
     ) -> Result<Subject, Fault> {
         let settings = &self.settings;
         let standing = Standing::read(entry, &settings.schema).map_err(Fault::answer)?;
@@ -124,13 +130,18 @@ impl Resolver {
             account: Arc::new(account),
             dn,
             standing,
-            memberships: groups.memberships(evidence),
+            memberships: groups.memberships(evidence, self.life, at),
+            groups_stale_since: groups.stale_since(self.life, at),
             names: Arc::clone(&groups.names),
         })
     }
 
     /// The groups of an account, as far as the named ones need them.
-    async fn evidence(&self, entry: &Entry, groups: &GroupSet) -> Result<Evidence, Fault> {
+    pub(super) async fn evidence(
+        &self,
+        entry: &Entry,
+        groups: &GroupSet,
+    ) -> Result<Evidence, Fault> {
         if groups.names.is_empty() {
             return Ok(Evidence { is_complete: true, ..Evidence::default() });
         }
@@ -152,10 +163,13 @@ impl Resolver {
     /// The groups that list an object as their member.
     pub(super) async fn direct_groups(&self, entry: &Entry) -> Result<HashSet<Dn>, Fault> {
         let schema = &self.settings.schema;
-        if !schema.member_of.is_empty() {
-            return self.dns(entry, &schema.member_of).await;
+        if schema.member_of.is_empty() {
+            return self.groups_listing(entry).await;
         }
-        self.groups_listing(entry).await
+        let mut direct = self.dns(entry, &schema.member_of).await?;
+        // memberOf is of DNs, and knows nothing of groups that list logins.
+        direct.extend(self.groups_with(self.by_login(entry)).await?);
+        Ok(direct)
     }
 
     /// The groups that list an object, asked of the groups: a memberOf that the server keeps may tell
@@ -165,10 +179,30 @@ impl Resolver {
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         let mut lists: Vec<Filter> =
             schema.members.iter().map(|name| Filter::equal(name, dn.as_str())).collect();
-        let login = entry.first_of(&schema.names);
-        if let Some(login) = login {
-            lists.extend(schema.member_logins.iter().map(|name| Filter::equal(name, login)));
+        lists.extend(self.by_login(entry));
+        self.groups_with(lists).await
+    }
+
+    /// What groups that list an account by a login of its have.
+    fn by_login(&self, entry: &Entry) -> Vec<Filter> {
+        let lists = self.settings.schema.member_logins.iter();
+        let logins = self.member_logins(entry);
+        lists
+            .flat_map(|name| logins.iter().map(move |login| Filter::equal(name, login.clone())))
+            .collect()
+    }
+
+    /// The logins by which groups may list an account: all values of the attribute that names it.
+    pub(super) fn member_logins<'a>(&self, entry: &'a Entry) -> &'a [Vec<u8>] {
+        let mut values = self.settings.schema.names.iter().map(|name| entry.values(name));
+        values.find(|values| !values.is_empty()).unwrap_or_default()
+    }
+
+    async fn groups_with(&self, lists: Vec<Filter>) -> Result<HashSet<Dn>, Fault> {
+        if lists.is_empty() {
+            return Ok(HashSet::new());
         }
+        let schema = &self.settings.schema;
         let filter = Filter::And(vec![Filter::Raw(schema.group_filter.clone()), Filter::Or(lists)]);
         let search = Search::below(&self.settings.group_base, filter.to_string(), NO_ATTRIBUTES);
         let found = self.pool.lookup(&search).await?;

@@ -103,8 +103,9 @@ impl Inner {
         };
         let ends = certificate.validity().not_after.timestamp();
         let days = (ends - (self.clock)().unix_ms() / 1000) / 86_400;
-        let issuer = certificate.issuer().to_string();
-        let what = format!("TLS: certificate of {issuer} is trusted, {days} days left");
+        let (subject, issuer) = (certificate.subject(), certificate.issuer());
+        let what =
+            format!("TLS: certificate of {subject}, by {issuer}, is trusted, {days} days left");
         if days < SOON_DAYS {
             Examined::warning(server, what)
         } else {
@@ -170,6 +171,13 @@ impl Inner {
             let name = format!("group \"{name}\"");
             found.push(match group {
                 Found::Group(group) => match &group.tree {
+                    Some(tree) if tree.is_blind => {
+                        let what = format!(
+                            "its members do not show it in {}: may it be read, and does the server keep it for all groups? Until then whoever is not seen in it may be a member",
+                            self.settings.schema.member_of
+                        );
+                        Examined::fault(&name, what)
+                    }
                     Some(tree) => {
                         let nested = tree.dns.len() - 1;
                         let what = format!("{}, with {nested} nested in it", group.identity.dn);
@@ -182,6 +190,7 @@ impl Inner {
                 Found::Absent | Found::Vanished(_) => {
                     Examined::warning(&name, "the directory has no such group: it has no members")
                 }
+                Found::Unreadable(fault) => Examined::fault(&name, fault.to_string()),
                 Found::Ambiguous => {
                     Examined::fault(&name, "more than one group has this name; name it by its DN")
                 }

@@ -55,6 +55,12 @@ impl Fault {
         }
     }
 
+    /// It is of what was asked, and other questions may well be answered: a base of another domain, a
+    /// name that is none, an entry that cannot be read.
+    pub fn is_of_the_question(&self) -> bool {
+        !self.is_of_the_server() && !matches!(self.what, What::NoServer(_))
+    }
+
     pub fn is_timeout(&self) -> bool {
         self.what == What::Timeout
     }
@@ -160,6 +166,12 @@ mod tests {
         }
         assert!(Fault::new("", What::Timeout).is_of_the_server());
         assert!(!Fault::answer("x").is_of_the_server());
+        for code in [10, 34, 50] {
+            assert!(result(code).is_of_the_question(), "{code}");
+        }
+        let nobody = Fault::new("", What::NoServer(String::new()));
+        assert!(!nobody.is_of_the_server() && !nobody.is_of_the_question());
+        assert!(!result(51).is_of_the_question());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::Sid;
+use crate::directory::ldap::tree::{Evidence, Lifetime, Tree};
 use crate::mail::Timestamp;
 use crate::rights::{Groups, Membership, Memberships};
 
@@ -27,7 +28,7 @@ const LARGEST: usize = 50_000;
 const DNS_A_FILTER: usize = 50;
 
 /// Groups read at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// The groups of the rules, as the directory has them.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ pub(super) enum Found {
     Vanished(Identity),
     /// More than one group bears the name.
     Ambiguous,
+    /// Whether there is such a group cannot be told.
+    Unreadable(Fault),
 }
 
 /// What a group keeps when it is renamed or moved.
@@ -66,53 +69,35 @@ pub(super) struct Group {
     pub tree: Option<Arc<Tree>>,
 }
 
-/// A group and all groups nested in it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tree {
-    pub dns: HashSet<Dn>,
-    /// AD only.
-    pub sids: HashSet<Sid>,
-}
-
-/// What is known of an account's groups.
-#[derive(Debug, Default)]
-pub(super) struct Evidence {
-    /// Groups that list it, by DN.
-    pub direct: HashSet<Dn>,
-    /// Groups that count it by SID: the primary group, and tokenGroups.
-    pub sids: HashSet<Sid>,
-    /// Nothing is missing, so that what does not appear is a No.
-    pub is_complete: bool,
-}
-
 impl Found {
     pub fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Group(group) => Some(&group.identity),
             Self::Vanished(identity) => Some(identity),
-            Self::Absent | Self::Ambiguous => None,
+            Self::Absent | Self::Ambiguous | Self::Unreadable(_) => None,
         }
     }
 
-    pub fn membership(&self, evidence: &Evidence) -> Membership {
-        let group = match self {
-            Self::Group(group) => group,
-            Self::Absent => return Membership::No,
-            Self::Vanished(_) | Self::Ambiguous => return Membership::Unknown,
-        };
-        match &group.tree {
-            Some(tree) if tree.holds(evidence) => Membership::Yes,
-            Some(_) if evidence.is_complete => Membership::No,
-            None if evidence.direct.contains(&group.identity.dn) => Membership::Yes,
-            _ => Membership::Unknown,
+    fn tree(&self) -> Option<&Tree> {
+        match self {
+            Self::Group(group) => group.tree.as_deref(),
+            _ => None,
         }
     }
 }
 
-impl Tree {
-    pub fn holds(&self, evidence: &Evidence) -> bool {
-        evidence.direct.iter().any(|dn| self.dns.contains(dn))
-            || evidence.sids.iter().any(|sid| self.sids.contains(sid))
+impl Group {
+    /// A tree that is no longer fresh says who is a member, and no longer who is none: somebody may
+    /// have been let in since.
+    fn membership(&self, evidence: &Evidence, life: Lifetime, at: Timestamp) -> Membership {
+        let tree = self.tree.as_ref().filter(|tree| life.is_servable(tree.read_at, at));
+        match tree {
+            Some(tree) if tree.holds(evidence) => Membership::Yes,
+            Some(tree) if tree.is_blind => Membership::Unknown,
+            Some(tree) if evidence.is_complete && life.is_fresh(tree.read_at, at) => Membership::No,
+            None if evidence.direct.contains(&self.identity.dn) => Membership::Yes,
+            _ => Membership::Unknown,
+        }
     }
 }
 
@@ -131,14 +116,45 @@ impl GroupSet {
         self.found.get(index)
     }
 
-    pub fn memberships(&self, evidence: &Evidence) -> Memberships {
-        Memberships(self.found.iter().map(|found| found.membership(evidence)).collect())
+    /// Whether all that is read of these groups was read of late.
+    pub fn is_fresh(&self, life: Lifetime, at: Timestamp) -> bool {
+        self.is_read() && life.is_fresh(self.read_at, at)
+    }
+
+    pub fn memberships(&self, evidence: &Evidence, life: Lifetime, at: Timestamp) -> Memberships {
+        let membership = |found: &Found| match found {
+            Found::Group(group) => group.membership(evidence, life, at),
+            Found::Absent if life.is_fresh(self.read_at, at) => Membership::No,
+            _ => Membership::Unknown,
+        };
+        Memberships(self.found.iter().map(membership).collect())
+    }
+
+    /// Since when nobody has seen what the groups are; `None`: all are fresh.
+    pub fn stale_since(&self, life: Lifetime, at: Timestamp) -> Option<Timestamp> {
+        let read = self.found.iter().filter_map(|found| Some(found.tree()?.read_at));
+        let read = read.chain((!self.found.is_empty()).then_some(self.read_at));
+        read.filter(|read_at| !life.is_fresh(*read_at, at)).min()
+    }
+
+    /// Whether answers that rest on `before`, which had the same groups, are to be asked for again.
+    pub fn overturns(&self, before: &Self, life: Lifetime, at: Timestamp) -> bool {
+        let is_renewed = |(found, before): (&Found, &Found)| match (found.tree(), before.tree()) {
+            (Some(now), Some(then)) => {
+                now.read_at != then.read_at && !life.is_fresh(then.read_at, at)
+            }
+            _ => false,
+        };
+        self.found != before.found
+            || !before.is_fresh(life, at)
+            || self.found.iter().zip(&before.found).any(is_renewed)
     }
 }
 
 impl Resolver {
     /// Reads the groups with these names (folded, as [`Groups::folded`]). `before`: what was known of
-    /// them, so that a renamed group is found again and a lost one is missed.
+    /// them, so that a renamed group is found again and a lost one is missed. A fault is one of the
+    /// server; what is wrong with one name makes that one unknown.
     pub async fn group_set(
         &self,
         names: &[Box<str>],
@@ -148,11 +164,22 @@ impl Resolver {
         let all = if names.is_empty() || self.has_member_of() {
             None
         } else {
-            Some(self.all_groups().await?)
+            match self.all_groups().await {
+                Err(fault) if !fault.is_of_the_question() => return Err(fault),
+                read => Some(read),
+            }
         };
         let all = all.as_ref();
         let read = stream::iter(names.iter().cloned())
-            .map(|name| async move { self.named(&name, before.find(&name), all).await })
+            .map(|name| async move {
+                let before = before.find(&name);
+                match self.named(&name, before, all, at).await {
+                    Err(fault) if fault.is_of_the_question() => {
+                        Ok((kept(&name, before, fault), false))
+                    }
+                    read => read,
+                }
+            })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -171,7 +198,8 @@ impl Resolver {
         &self,
         name: &str,
         before: Option<&Found>,
-        all: Option<&HashSet<Dn>>,
+        all: Option<&Result<HashSet<Dn>, Fault>>,
+        at: Timestamp,
     ) -> Result<(Found, bool), Fault> {
         let mut entries = self.groups_named(name).await?;
         if entries.len() > 1 {
@@ -200,14 +228,23 @@ impl Resolver {
             id: self.id(&entry)?,
             dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
         };
-        let read = match self.tree(&entry, all).await {
+        let read = match all.map(|all| all.as_ref().map_err(Clone::clone)).transpose() {
+            Ok(all) => self.tree(&entry, all, at).await,
+            Err(fault) => Err(fault),
+        };
+        let read = match read {
             Ok(tree) => Some(Arc::new(tree)),
-            Err(fault) if fault.is_of_the_server() => return Err(fault),
+            Err(fault) if !fault.is_of_the_question() => return Err(fault),
             Err(fault) => {
-                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and whoever else may be a member is not known");
+                tracing::error!(group = ?name, %fault, "a group cannot be read to its end: what is known of it stays, and once that is old whoever else may be a member is not known");
                 None
             }
         };
+        if read.as_ref().is_some_and(|tree| tree.is_blind)
+            && before.and_then(Found::tree).is_none_or(|tree| !tree.is_blind)
+        {
+            tracing::error!(group = ?name, attribute = self.settings.schema.member_of, "members of a group that the configuration names do not show it: whoever is not seen in it may be a member all the same");
+        }
         let is_whole = read.is_some();
         let known = match before {
             Some(Found::Group(group)) if group.identity.id == identity.id => group.tree.clone(),
@@ -256,10 +293,16 @@ impl Resolver {
 
     /// The group and all nested in it, level by level. `all`: every group there is, where the server
     /// keeps no memberOf.
-    pub(super) async fn tree(&self, top: &Entry, all: Option<&HashSet<Dn>>) -> Result<Tree, Fault> {
-        let mut tree = Tree::default();
-        let mut level =
-            vec![self.enter(&mut tree, top)?.ok_or_else(|| Fault::answer("a tree without a top"))?];
+    pub(super) async fn tree(
+        &self,
+        top: &Entry,
+        all: Option<&HashSet<Dn>>,
+        at: Timestamp,
+    ) -> Result<Tree, Fault> {
+        let mut tree = Tree { read_at: at, ..Tree::default() };
+        let top_dn = self.enter(&mut tree, top)?;
+        let mut level = vec![top_dn.ok_or_else(|| Fault::answer("a tree without a top"))?];
+        tree.is_blind = !self.member_of_tells(&level[0]).await?;
         for _ in 0..=DEEPEST {
             let mut below = Vec::new();
             for entry in self.groups_within(&level, all).await? {
@@ -337,5 +380,91 @@ impl Resolver {
         let search = Search::below(&self.settings.group_base, filter, NO_ATTRIBUTES);
         let found = self.pool.list(&search).await?;
         found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect()
+    }
+}
+
+/// What stays of a name that cannot be read.
+fn kept(name: &str, before: Option<&Found>, fault: Fault) -> Found {
+    match before {
+        Some(known @ (Found::Group(_) | Found::Vanished(_))) => {
+            tracing::error!(group = ?name, %fault, "a group that the configuration names cannot be read again: what is known of it stays, and once that is old whoever else may be a member is not known");
+            known.clone()
+        }
+        _ => {
+            tracing::error!(group = ?name, %fault, "a group that the configuration names cannot be read: whoever may be a member is not known");
+            Found::Unreadable(fault)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// What a group read at 1000 says to somebody at a moment, with answers fresh for 20 s and served
+    /// for 60 s.
+    fn says(found: Found, is_member: bool, at: i64) -> Membership {
+        let life = Lifetime::of(Duration::from_secs(20), Duration::from_secs(60));
+        let set = GroupSet {
+            names: ["g".into()].into(),
+            found: [found].into(),
+            read_at: Timestamp::from_unix_ms(1000),
+            is_whole: true,
+        };
+        let mut evidence = Evidence { is_complete: true, ..Evidence::default() };
+        evidence.direct.extend(is_member.then(|| dn("cn=nested")));
+        set.memberships(&evidence, life, Timestamp::from_unix_ms(at)).of(0)
+    }
+
+    fn dn(text: &str) -> Dn {
+        Dn::parse(text).expect("a DN")
+    }
+
+    fn group() -> Found {
+        let dns = HashSet::from([dn("cn=g"), dn("cn=nested")]);
+        let tree = Tree { dns, read_at: Timestamp::from_unix_ms(1000), ..Tree::default() };
+        let identity = Identity { id: "g".into(), dn: dn("cn=g") };
+        Found::Group(Group { identity, tree: Some(Arc::new(tree)) })
+    }
+
+    use Membership::{No, Unknown, Yes};
+
+    #[test]
+    fn a_tree_says_no_while_it_is_fresh_and_yes_while_it_may_be_served() {
+        // A clock that was set back makes it old.
+        let cases = [
+            (999, Unknown, Yes),
+            (1000, No, Yes),
+            (20_999, No, Yes),
+            (21_000, No, Yes),
+            (21_001, Unknown, Yes),
+            (60_999, Unknown, Yes),
+            (61_000, Unknown, Yes),
+            (61_001, Unknown, Unknown),
+        ];
+        for (at, stranger, member) in cases {
+            assert_eq!(
+                (says(group(), false, at), says(group(), true, at)),
+                (stranger, member),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn that_there_is_no_such_group_is_known_for_as_long() {
+        for (at, known) in [(20_999, No), (21_000, No), (21_001, Unknown)] {
+            assert_eq!(says(Found::Absent, false, at), known, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_freshness_that_is_shorter_than_reading_takes_is_lengthened() {
+        let life = Lifetime::of(Duration::from_secs(1), Duration::from_secs(1));
+        let [read, at] = [0, 10_000].map(Timestamp::from_unix_ms);
+        assert!(life.is_fresh(read, at) && life.is_servable(read, at));
+        let later = Timestamp::from_unix_ms(10_001);
+        assert!(!life.is_fresh(read, later) && !life.is_servable(read, later));
     }
 }

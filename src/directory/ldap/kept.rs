@@ -73,6 +73,8 @@ impl KeptAccount {
             dn: self.dn.clone(),
             standing: self.standing,
             memberships: Memberships(self.memberships.chars().map(membership).collect()),
+            // Whatever is taken from a snapshot is told with its age.
+            groups_stale_since: None,
             names: Arc::clone(names),
         }
     }
@@ -150,7 +152,10 @@ impl Inner {
         let accounts = self.accounts.remembered().into_iter().filter_map(|remembered| {
             Some(Remembered {
                 key: remembered.key,
-                fetched: remembered.fetched,
+                fetched: match remembered.value.groups_stale_since {
+                    Some(since) => since.min(remembered.fetched),
+                    None => remembered.fetched,
+                },
                 value: Arc::new(KeptAccount::of(&remembered.value, &set.names)?),
             })
         });

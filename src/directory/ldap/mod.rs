@@ -20,12 +20,14 @@ mod groups;
 mod kept;
 #[cfg(feature = "gssapi")]
 mod kerberos;
+mod member_of;
 mod names;
 mod path;
 mod people;
 mod pool;
 mod recipient;
 mod resolver;
+mod restricted;
 pub mod schema;
 mod server;
 pub mod settings;
@@ -34,10 +36,11 @@ mod state;
 mod stream;
 mod tend;
 mod tls;
+mod tree;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,12 +57,14 @@ use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::Resolver;
+use crate::directory::ldap::restricted::Restricted;
 use crate::directory::ldap::server::Dial;
 use crate::directory::ldap::settings::{Servers, Settings};
-use crate::directory::meter::{Kept, Meter};
+use crate::directory::ldap::tree::Lifetime;
+use crate::directory::meter::{Kept, Meter, NoMeter};
 use crate::directory::{Answer, Author, Directory, Examined, ListedRecipient};
 use crate::mail::{AccountKey, Address, Login, Timestamp};
-use crate::rights::{Groups, Holder, Lookup, RecipientLookup, Restriction};
+use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 
 pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
@@ -67,19 +72,10 @@ pub(crate) use filter::{is_attribute, is_filter};
 pub(crate) use tls::{authorities, certificates, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
-const RESTRICTIONS: u64 = 10_000;
+const RESTRICTIONS: usize = 10_000;
 
 /// The directory, with what it remembers.
 pub struct LdapDirectory(Arc<Inner>);
-
-/// Who may write to whom, as it was asked for.
-#[derive(Clone)]
-struct KeptRestriction {
-    /// The recipient of then: when it was asked for again, as after a change, so is this.
-    recipient: Arc<Recipient>,
-    restriction: Restriction,
-    since: Timestamp,
-}
 
 struct Inner {
     settings: Arc<Settings>,
@@ -88,12 +84,15 @@ struct Inner {
     resolver: Resolver,
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
-    restrictions: moka::sync::Cache<(Box<str>, AccountKey), KeptRestriction>,
+    restrictions: Arc<Cache<Restricted>>,
     groups: ArcSwap<GroupSet>,
     /// The groups of the rules, as they were last named.
     wanted: ArcSwap<Groups>,
     /// Whoever reads the groups holds it.
     reading: tokio::sync::Mutex<()>,
+    /// When a question last had old groups read again: not each is to wait for groups that cannot be
+    /// read. Unix time in ms.
+    reread_at: AtomicI64,
     /// The last snapshot could not be written, and that was told.
     is_snapshot_lost: AtomicBool,
     clock: fn() -> Timestamp,
@@ -122,7 +121,11 @@ impl LdapDirectory {
             Servers::Listed(servers) => servers.clone(),
             Servers::Discovered { .. } => Vec::new(),
         };
-        let resolver = Resolver { pool: Pool::new(listed, dial), settings: Arc::clone(&settings) };
+        let resolver = Resolver {
+            pool: Pool::new(listed, dial),
+            settings: Arc::clone(&settings),
+            life: Lifetime::of(cache.fresh, cache.serve_stale),
+        };
         let limits = |capacity| Limits {
             fresh: cache.fresh,
             serve_stale: cache.serve_stale,
@@ -130,17 +133,20 @@ impl LdapDirectory {
             capacity,
         };
         let clocked: Clock = Arc::new(clock);
-        let (accounts, recipients) = (
+        let (accounts, recipients, restrictions) = (
             Cache::new(Kept::Accounts, &limits(cache.accounts), clocked.clone(), meter.clone()),
-            Cache::new(Kept::Recipients, &limits(cache.recipients), clocked, meter.clone()),
+            Cache::new(Kept::Recipients, &limits(cache.recipients), clocked.clone(), meter.clone()),
+            // A question for a recipient is counted once, as that.
+            Cache::new(Kept::Restrictions, &limits(RESTRICTIONS), clocked, Arc::new(NoMeter)),
         );
         let inner = Inner {
             accounts,
             recipients,
-            restrictions: moka::sync::Cache::new(RESTRICTIONS),
+            restrictions,
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
+            reread_at: AtomicI64::new(0),
             settings,
             cache,
             dns,
@@ -173,25 +179,7 @@ impl Directory for LdapDirectory {
         recipient: &'a Address,
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
-        let inner = &self.0;
-        let Some(key) = recipient_key(recipient) else {
-            return Answer::Now(RecipientLookup::NotFound);
-        };
-        let at_hand = inner.recipients.at_hand(&key, |_| true, || inner.fetch_recipient(recipient));
-        match at_hand.map(|known| settled(known, author)) {
-            Some(Ok(lookup)) => Answer::Now(lookup),
-            Some(Err((recipient, author))) => {
-                Answer::Later(Box::pin(inner.restricted(key, recipient, author)))
-            }
-            None => Answer::Later(Box::pin(async move {
-                let fetch = || inner.fetch_recipient(recipient);
-                let known = inner.recipients.ask(&key, inner.settings.wait, |_| true, fetch).await;
-                match settled(known, author) {
-                    Ok(lookup) => lookup,
-                    Err((recipient, author)) => inner.restricted(key, recipient, author).await,
-                }
-            })),
-        }
+        self.0.recipient(recipient, author)
     }
 
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {
@@ -250,8 +238,14 @@ impl Inner {
             // Where no server answers, nobody waits for one more to say so; and the account must have
             // its time beside the groups.
             if !self.has_read(groups) && self.resolver.pool.preferred().is_some() {
-                let reading =
-                    tokio::time::timeout(self.settings.wait * 2 / 3, self.take_up(groups));
+                let reading = async {
+                    let set = self.groups.load_full();
+                    match set.is_read() && set.is_of(groups) {
+                        true => self.renew(groups).await,
+                        false => self.take_up(groups).await,
+                    }
+                };
+                let reading = tokio::time::timeout(self.settings.wait * 2 / 3, reading);
                 if let Ok(Err(fault)) = reading.await {
                     tracing::debug!(%fault, "the groups of the configuration cannot be read");
                 }
@@ -268,7 +262,7 @@ impl Inner {
 
     fn has_read(&self, groups: &Groups) -> bool {
         let set = self.groups.load();
-        set.is_read() && set.is_of(groups)
+        set.is_of(groups) && set.is_fresh(self.resolver.life, (self.clock)())
     }
 
     async fn known_account(
@@ -303,70 +297,46 @@ impl Inner {
                 // What would be found must not take the place of what is known.
                 return Err(Trouble::Fault("the groups of the rules are not read yet".into()));
             }
-            let found = inner.resolver.account(&login, &set).await;
+            let found = inner.resolver.account(&login, &set, (inner.clock)()).await;
             found.map_err(|fault| trouble(&fault, "login", &login.to_string()))
         }
         .boxed()
     }
 
-    fn fetch_recipient(self: &Arc<Self>, recipient: &Address) -> Fetch<Recipient> {
-        let (inner, recipient) = (Arc::clone(self), recipient.clone());
-        async move {
-            let found = inner.resolver.recipient(&recipient).await;
-            found.map_err(|fault| trouble(&fault, "recipient", &recipient.to_string()))
-        }
-        .boxed()
-    }
-
-    /// Whether an account may write to a recipient with lists: remembered as long as anything else.
-    async fn restricted(
-        &self,
-        key: String,
-        recipient: Arc<Recipient>,
-        author: AccountKey,
-    ) -> RecipientLookup {
-        let key = (key.into_boxed_str(), author);
-        let at = (self.clock)();
-        let kept = self.restrictions.get(&key);
-        let age = |kept: &KeptRestriction| Duration::from_millis(at.ms_since(kept.since));
-        if let Some(kept) = &kept
-            && Arc::ptr_eq(&kept.recipient, &recipient)
-            && age(kept) < self.cache.fresh
-        {
-            return RecipientLookup::Found(kept.restriction);
-        }
-        let asking = self.resolver.restriction(&recipient, &key.1);
-        match tokio::time::timeout(self.settings.wait, asking).await {
-            Ok(Ok(restriction)) => {
-                let kept = KeptRestriction { recipient, restriction, since: at };
-                self.restrictions.insert(key, kept);
-                RecipientLookup::Found(restriction)
-            }
-            missed => {
-                if let Ok(Err(fault)) = missed {
-                    tracing::warn!(%fault, "the lists of a recipient cannot be read");
-                }
-                let stale = kept.filter(|kept| age(kept) < self.cache.serve_stale);
-                let restriction = stale.map_or(Restriction::Unknown, |kept| kept.restriction);
-                RecipientLookup::Found(restriction)
-            }
-        }
-    }
-
     /// Reads the groups of the rules, unless somebody else just did.
     async fn take_up(&self, groups: &Groups) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
-        if self.has_read(groups) {
+        if self.has_read(groups) { Ok(()) } else { self.read_groups(groups).await }
+    }
+
+    /// Reads groups that are merely old, unless somebody is at it or was a moment ago: what is known of
+    /// them still counts, and whoever asks is not to wait for a directory that does not tell.
+    async fn renew(&self, groups: &Groups) -> Result<(), Fault> {
+        let Ok(_reading) = self.reading.try_lock() else { return Ok(()) };
+        let at = (self.clock)();
+        let last = Timestamp::from_unix_ms(self.reread_at.load(Ordering::Relaxed));
+        let is_pause = last <= at && at.ms_since(last) < tend::GROUPS_PAUSE.as_millis() as u64;
+        if is_pause || self.has_read(groups) {
             return Ok(());
         }
+        self.reread_at.store(at.unix_ms(), Ordering::Relaxed);
         self.read_groups(groups).await
     }
 
-    /// Reads the groups again. Whoever calls it holds `reading`.
+    /// Reads the groups; answers that rest on others are no longer fresh. Whoever calls it holds
+    /// `reading`.
     async fn read_groups(&self, groups: &Groups) -> Result<(), Fault> {
         let before = self.groups.load_full();
         let set = self.resolver.group_set(groups.folded(), &before, (self.clock)()).await?;
-        self.groups.store(Arc::new(set));
+        let set = Arc::new(set);
+        self.groups.store(Arc::clone(&set));
+        // Until now answers rested on what was known before.
+        let at = (self.clock)();
+        // Answers for groups of other names are of no use anyhow.
+        if Arc::ptr_eq(&set.names, &before.names) && set.overturns(&before, self.resolver.life, at)
+        {
+            self.accounts.expire_all();
+        }
         Ok(())
     }
 
@@ -378,29 +348,6 @@ impl Inner {
         match self.dns.servers(&self.settings.servers, self.settings.schema.kind).await {
             Ok(servers) => self.resolver.pool.set_servers(servers),
             Err(fault) => tracing::warn!(%fault, "no directory server found by DNS"),
-        }
-    }
-}
-
-fn recipient_key(recipient: &Address) -> Option<String> {
-    String::from_utf8(recipient.folded().to_vec()).ok()
-}
-
-/// What is known of a recipient answers at once, or hangs on who the author is.
-fn settled(
-    known: Known<Recipient>,
-    author: Author<'_>,
-) -> Result<RecipientLookup, (Arc<Recipient>, AccountKey)> {
-    let recipient = match known {
-        Known::Found(found) => found.value,
-        Known::Absent(_) => return Ok(RecipientLookup::NotFound),
-        Known::Unknown(_) => return Ok(RecipientLookup::Unavailable),
-    };
-    match author {
-        Author::Account(key) if !recipient.is_open_to_accounts() => Err((recipient, key.clone())),
-        Author::Nobody => Ok(RecipientLookup::Found(recipient.for_stranger(false))),
-        Author::Stranger | Author::Account(_) => {
-            Ok(RecipientLookup::Found(recipient.for_stranger(true)))
         }
     }
 }

@@ -10,10 +10,11 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::{Evidence, Found, GroupSet};
+use crate::directory::ldap::groups::{Found, GroupSet};
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
+use crate::directory::ldap::tree::Evidence;
 use crate::mail::Timestamp;
 use crate::rights::Holder;
 
@@ -28,11 +29,11 @@ impl Resolver {
         let mut people = Vec::new();
         for entry in self.pool.list(&search).await? {
             let evidence = Evidence {
-                direct: self.listed_groups(&entry, members.as_ref()).await?,
+                direct: self.listed_groups(&entry, &members).await?,
                 sids: primary_group(&entry).into_iter().collect(),
                 is_complete: true,
             };
-            people.push(self.subject(&entry, groups, &evidence)?.holder(&groups.names, 0, at));
+            people.push(self.subject(&entry, groups, &evidence, at)?.holder(&groups.names, 0, at));
         }
         Ok(people)
     }
@@ -40,40 +41,43 @@ impl Resolver {
     async fn listed_groups(
         &self,
         entry: &Entry,
-        members: Option<&HashMap<String, HashSet<Dn>>>,
+        members: &HashMap<String, HashSet<Dn>>,
     ) -> Result<HashSet<Dn>, Fault> {
-        let Some(members) = members else {
-            return self.dns(entry, &self.settings.schema.member_of).await;
-        };
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
-        let login = entry.first_of(&self.settings.schema.names);
-        let keys = [Some(dn.as_str()), login];
-        let found = keys.into_iter().flatten().filter_map(|key| members.get(key));
-        Ok(found.flatten().cloned().collect())
+        let logins = self.member_logins(entry).iter().map(|login| String::from_utf8_lossy(login));
+        let keys = logins.chain([dn.as_str().into()]);
+        let listing = keys.filter_map(|key| members.get(&*key)).flatten().cloned();
+        let mut found: HashSet<Dn> = listing.collect();
+        let member_of = &self.settings.schema.member_of;
+        if !member_of.is_empty() {
+            found.extend(self.dns(entry, member_of).await?);
+        }
+        Ok(found)
     }
 
-    /// Members by DN and by login to their groups, where the server keeps no memberOf: every group of
+    /// Members by DN, where the server keeps no memberOf, and by login to their groups: every group of
     /// every tree is read once.
     async fn members_of_trees(
         &self,
         groups: &GroupSet,
-    ) -> Result<Option<HashMap<String, HashSet<Dn>>>, Fault> {
+    ) -> Result<HashMap<String, HashSet<Dn>>, Fault> {
         let schema = &self.settings.schema;
-        if !schema.member_of.is_empty() {
-            return Ok(None);
+        let by_dn = if schema.member_of.is_empty() { &*schema.members } else { &[] };
+        let names: Vec<&str> =
+            by_dn.iter().chain(&schema.member_logins).map(|name| &**name).collect();
+        let mut members: HashMap<String, HashSet<Dn>> = HashMap::new();
+        if names.is_empty() {
+            return Ok(members);
         }
         let trees = groups.found.iter().filter_map(|found| match found {
             Found::Group(group) => group.tree.as_ref(),
             _ => None,
         });
         let wanted: HashSet<&Dn> = trees.flat_map(|tree| &tree.dns).collect();
-        let names: Vec<&str> =
-            schema.members.iter().chain(&schema.member_logins).map(|name| &**name).collect();
-        let mut members: HashMap<String, HashSet<Dn>> = HashMap::new();
         for group in wanted {
             let any = Filter::And(Vec::new());
             let Some(entry) = self.object(group.as_str(), &any, &names).await? else { continue };
-            for name in &schema.members {
+            for name in by_dn {
                 for dn in self.dns(&entry, name).await? {
                     members.entry(dn.to_string()).or_default().insert(group.clone());
                 }
@@ -85,7 +89,7 @@ impl Resolver {
                 }
             }
         }
-        Ok(Some(members))
+        Ok(members)
     }
 
     /// All recipients: whatever has an address. Groups on their lists are named by DN.

@@ -1,22 +1,24 @@
 //! From an address to its recipient, and whether an author may write to it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::cache::{Absent, Outcome};
-use crate::directory::ldap::account::{DIRECTORY, primary_group};
+use crate::directory::ldap::account::DIRECTORY;
 use crate::directory::ldap::connection::Search;
 use crate::directory::ldap::dates::true_like;
 use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::groups::Evidence;
+use crate::directory::ldap::groups::{AT_ONCE, Found, Group, GroupSet, Identity};
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
-use crate::mail::{AccountKey, Address};
-use crate::rights::Restriction;
+use crate::mail::{AccountKey, Address, Timestamp};
+use crate::rights::{Membership, Restriction};
 
 /// A recipient as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,61 +117,83 @@ impl Resolver {
         })
     }
 
-    /// Whether an account may write to a recipient that has lists. Costs a few searches.
+    /// Whether an account may write to a recipient that has lists. Costs a few searches. A fault where
+    /// something cannot be read; unknown where a group on a list is not to be seen.
     pub async fn restriction(
         &self,
         recipient: &Recipient,
         author: &AccountKey,
+        at: Timestamp,
     ) -> Result<Restriction, Fault> {
         if recipient.is_ambiguous {
             return Ok(Restriction::Unknown);
         }
-        let Some(author) = self.author(author).await? else { return Ok(Restriction::Unknown) };
-        if self.is_among(&author, &recipient.reject).await? {
-            return Ok(Restriction::Denied);
-        }
-        if recipient.accept.is_empty() {
-            return Ok(Restriction::Open);
-        }
-        Ok(match self.is_among(&author, &recipient.accept).await? {
-            true => Restriction::Allowed,
-            false => Restriction::NotOnList,
+        let Some(author) = self.entry_of(author).await? else { return Ok(Restriction::Unknown) };
+        let dn = read_dn(author.dn.as_bytes(), "the DN of an account")?;
+        let Recipient { accept, reject, .. } = recipient;
+        let groups = self.groups_on_lists(accept.groups.union(&reject.groups), at).await?;
+        let evidence = self.evidence(&author, &groups).await?;
+        let memberships = groups.memberships(&evidence, self.life, at);
+        let is_among = |parties: &Parties| match parties.accounts.contains(&dn) {
+            true => Membership::Yes,
+            false => {
+                let listed = groups.found.iter().zip(&memberships.0);
+                let listed = listed.filter(|(found, _)| {
+                    found.identity().is_some_and(|identity| parties.groups.contains(&identity.dn))
+                });
+                any(listed.map(|(_, membership)| *membership))
+            }
+        };
+        let is_denied = is_among(reject);
+        let is_allowed = if accept.is_empty() { Membership::Yes } else { is_among(accept) };
+        Ok(match (is_denied, is_allowed) {
+            (Membership::Yes, _) => Restriction::Denied,
+            (_, Membership::No) => Restriction::NotOnList,
+            (Membership::Unknown, _) | (_, Membership::Unknown) => Restriction::Unknown,
+            _ if accept.is_empty() => Restriction::Open,
+            _ => Restriction::Allowed,
         })
     }
 
-    async fn is_among(&self, author: &Author, parties: &Parties) -> Result<bool, Fault> {
-        if parties.accounts.contains(&author.dn) {
-            return Ok(true);
-        }
-        if parties.groups.is_empty() {
-            return Ok(false);
-        }
-        if parties.groups.iter().any(|group| author.evidence.direct.contains(group)) {
-            return Ok(true);
-        }
+    /// The groups on lists, as those of the rules are read; their names are their DNs.
+    async fn groups_on_lists(
+        &self,
+        groups: impl Iterator<Item = &Dn>,
+        at: Timestamp,
+    ) -> Result<GroupSet, Fault> {
+        let groups: Vec<Dn> = groups.cloned().collect();
         let keeps_member_of = !self.settings.schema.member_of.is_empty();
-        let all = if keeps_member_of { None } else { Some(self.all_groups().await?) };
-        let is_group = Filter::Raw(self.settings.schema.group_filter.clone());
-        for group in &parties.groups {
-            let found = self.object(group.as_str(), &is_group, &self.group_attributes()).await?;
-            let Some(top) = found else { continue };
-            if self.tree(&top, all.as_ref()).await?.holds(&author.evidence) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let all = match groups.is_empty() || keeps_member_of {
+            true => None,
+            false => Some(self.all_groups().await?),
+        };
+        let all = all.as_ref();
+        let names = groups.iter().map(|dn| dn.as_str().into()).collect();
+        let found = stream::iter(groups)
+            .map(|dn| async move { self.group_on_list(dn, all, at).await })
+            .buffered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok(GroupSet { names, found: found.into(), read_at: at, is_whole: true })
     }
 
-    /// The author with its groups.
-    async fn author(&self, key: &AccountKey) -> Result<Option<Author>, Fault> {
-        let Some(entry) = self.entry_of(key).await? else { return Ok(None) };
-        let evidence = Evidence {
-            direct: self.direct_groups(&entry).await?,
-            sids: primary_group(&entry).into_iter().collect(),
-            is_complete: true,
-        };
-        let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
-        Ok(Some(Author { dn, evidence }))
+    async fn group_on_list(
+        &self,
+        dn: Dn,
+        all: Option<&HashSet<Dn>>,
+        at: Timestamp,
+    ) -> Result<Found, Fault> {
+        let identity = Identity { id: dn.to_string(), dn };
+        let is_group = Filter::Raw(self.settings.schema.group_filter.clone());
+        let top = self.object(identity.dn.as_str(), &is_group, &self.group_attributes()).await?;
+        Ok(match top {
+            Some(top) => {
+                let tree = Some(Arc::new(self.tree(&top, all, at).await?));
+                Found::Group(Group { identity, tree })
+            }
+            // It is on the list: we may not see it, or it is gone.
+            None => Found::Vanished(identity),
+        })
     }
 
     /// The entry behind a key of this directory.
@@ -183,8 +207,11 @@ impl Resolver {
     }
 }
 
-/// An account that writes.
-struct Author {
-    dn: Dn,
-    evidence: Evidence,
+/// Whether it is a member of any of them.
+fn any(memberships: impl Iterator<Item = Membership>) -> Membership {
+    memberships.fold(Membership::No, |known, one| match (known, one) {
+        (Membership::Yes, _) | (_, Membership::Yes) => Membership::Yes,
+        (Membership::Unknown, _) | (_, Membership::Unknown) => Membership::Unknown,
+        _ => Membership::No,
+    })
 }

@@ -13,6 +13,7 @@ use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::schema::Kind;
 use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::{guid_bytes, guid_text};
+use crate::directory::ldap::tree::Lifetime;
 
 /// Requests for the rest of one attribute; 1500 values each on Windows AD (MaxValRange).
 const RANGES: usize = 2_000;
@@ -24,6 +25,7 @@ pub(super) const NO_ATTRIBUTES: &[&str] = &["1.1"];
 pub(super) struct Resolver {
     pub pool: Pool,
     pub settings: Arc<Settings>,
+    pub life: Lifetime,
 }
 
 impl Resolver {

@@ -49,7 +49,8 @@ pub struct Schema {
     pub group_names: Vec<String>,
     /// Attributes of a group that hold the DNs of members.
     pub members: Vec<String>,
-    /// Attributes of a group that hold the first of `names` of a member (posixGroup `memberUid`).
+    /// Attributes of a group that hold a login of a member, as the first of `names` that it has tells
+    /// (posixGroup `memberUid`).
     pub member_logins: Vec<String>,
     /// The attribute of an account or group that holds the DNs of its groups, where the server keeps
     /// it for all of them; empty: the groups are searched for the member.

@@ -23,7 +23,7 @@ const DISCOVER: Duration = Duration::from_secs(300);
 const GROUPS: Duration = Duration::from_secs(1);
 
 /// After a fault in reading the groups, before they are read again.
-const GROUPS_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const GROUPS_PAUSE: Duration = Duration::from_secs(5);
 
 /// One that could not be read to its end is tried again; a large one must not keep the server busy.
 const GROUPS_RETRY: Duration = Duration::from_secs(30);
@@ -89,16 +89,10 @@ impl Inner {
         }
     }
 
-    /// Reads the groups; answers that rest on others are no longer fresh.
     async fn read_groups_now(&self) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
-        let before = self.groups.load_full();
         let wanted = self.wanted.load_full();
-        self.read_groups(&wanted).await?;
-        if self.groups.load().found != before.found {
-            self.accounts.expire_all();
-        }
-        Ok(())
+        self.read_groups(&wanted).await
     }
 
     async fn follow(&self) {
@@ -127,7 +121,7 @@ impl Inner {
                 group.tree.as_ref().is_none_or(|tree| !tree.dns.is_disjoint(&changes.dns))
             }
             // Any change may be the one that brings it.
-            Found::Absent | Found::Vanished(_) | Found::Ambiguous => !changes.dns.is_empty(),
+            _ => !changes.dns.is_empty(),
         });
         if (touches_groups || changes.is_gap)
             && let Err(fault) = self.read_groups_now().await
@@ -142,12 +136,14 @@ impl Inner {
         if touches_groups || changes.is_gap {
             self.accounts.expire_all();
             self.recipients.expire_all();
+            self.restrictions.expire_all();
         } else if !changes.ids.is_empty() {
             self.accounts.expire(|subject| {
                 let key = subject.account.key.as_str();
                 key.split_once(':').is_some_and(|(_, id)| changes.ids.contains(id))
             });
             self.recipients.expire_all();
+            self.restrictions.expire_all();
         }
     }
 
@@ -165,6 +161,7 @@ impl Inner {
     fn count_entries(&self) {
         self.meter.entries(Kept::Accounts, self.accounts.len());
         self.meter.entries(Kept::Recipients, self.recipients.len());
+        self.meter.entries(Kept::Restrictions, self.restrictions.len());
         let negatives = self.accounts.absent_len() + self.recipients.absent_len();
         self.meter.entries(Kept::Negatives, negatives);
     }

@@ -125,7 +125,7 @@ impl Watch {
     }
 }
 
-/// The accounts and groups that have changed.
+/// The accounts, groups and recipients that have changed.
 async fn changed(
     resolver: &Resolver,
     server: &Arc<Server>,
@@ -136,7 +136,10 @@ async fn changed(
     let mut attributes: Vec<&str> = vec![&schema.id];
     attributes.extend(more);
     attributes.retain(|name| !name.is_empty());
-    let accounts = Filter::Raw(schema.user_filter.clone());
+    let has_address = schema.addresses.iter().cloned().map(Filter::Present).collect();
+    let recipients =
+        Filter::And(vec![Filter::Raw(schema.recipient_filter.clone()), Filter::Or(has_address)]);
+    let accounts = Filter::Or(vec![Filter::Raw(schema.user_filter.clone()), recipients]);
     let groups = Filter::Raw(schema.group_filter.clone());
     let places = match base == group_base {
         true => vec![(base, Filter::Or(vec![accounts, groups]))],
