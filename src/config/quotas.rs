@@ -153,8 +153,7 @@ fn read_rates(
         let longer =
             rates.iter().find(|(other, _)| other.window > rate.window && other.most <= rate.most);
         if let Some((_, longer)) = longer {
-            let what =
-                format!("\"{}\" is never reached: \"{}\" is before", item.value, longer.value);
+            let what = format!("\"{}\" adds nothing to \"{}\"", item.value, longer.value);
             reader.warn(item.at, &item.key, what);
         }
     }
@@ -188,6 +187,16 @@ pub(super) fn warn_of_quotas(reader: &mut Reader, startup: &Startup, rules: &Rul
     let quotas = rules.quotas.entries().iter().enumerate();
     let in_force: Vec<_> = quotas.filter(|(_, quota)| quota.mode != Mode::Off).collect();
     let Some((first, _)) = in_force.first() else { return };
+    // Where rights are judged this is told of all groups together.
+    if startup.directory.is_none() && !rules.judges_rights {
+        for (index, quota) in &in_force {
+            if let QuotaFor::Who(Who::Group(group)) = quota.whose {
+                let group = rules.groups.name(group);
+                let what = format!("the group \"{group}\" has no members: there is no [directory]");
+                reader.warn_all(&format!("quota[{index}].group"), what);
+            }
+        }
+    }
     let listeners = || startup.listen.iter().map(|listen| &listen.listener);
     if listeners().all(|listener| listener.charge_at == ChargeAt::Never) {
         let what = "no [[listen]] charges a message (charge-at), so no quota is ever used";

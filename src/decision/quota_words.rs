@@ -73,7 +73,8 @@ impl Remaining {
 fn window_words(window: Duration) -> String {
     let ms = window.as_millis();
     let units = [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
-    let (unit, each) = units.into_iter().find(|(_, each)| ms % each == 0).unwrap_or(("ms", 1));
+    let (unit, each) =
+        units.into_iter().find(|(_, each)| ms.is_multiple_of(*each)).unwrap_or(("ms", 1));
     match ms / each {
         1 => format!("1 {unit}"),
         count if each == 1 => format!("{count} {unit}"),
