@@ -79,15 +79,17 @@ impl Charging<'_> {
         let before = usage.counters().clone();
         usage.count(&weight);
         let inspection = self.inspect(&weight);
-        if let Some(observed) = inspection.observed {
+        let is_shadowed = self.record.suspension.is_some();
+        // Told once: the shadow stands for the rest of it.
+        let is_told = |finding: &Finding| is_shadowed && finding.severity == Severity::Suspend;
+        if let Some(observed) = inspection.observed.filter(|finding| !is_told(finding)) {
             let reason = reason_of(observed.severity);
             self.step(Outcome::WouldObject(reason), Because::ObservedFound);
         }
         let mode = self.case.listener.mode;
         let enforces = mode == Mode::Enforce;
-        let (at, is_shadowed) = (self.at, self.record.suspension.is_some());
+        let at = self.at;
         let verdict = match inspection.enforced {
-            // Told once: the shadow stands for the rest of it.
             Some(_) if is_shadowed && !enforces => Verdict::Pass,
             None if self.case.rules.detector.settings.mode == Mode::Off => {
                 self.step(Outcome::NotAsked, Because::ModeOff);
