@@ -92,6 +92,7 @@ impl Usage {
             self.contacts.settle();
             self.before = None;
         }
+        self.scale.stay_in_day(at);
         if self.scale.is_new_day(at) {
             if !is_calm && self.before.is_none() {
                 self.before = Some(Box::new(self.scale.clone()));
