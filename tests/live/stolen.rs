@@ -65,14 +65,14 @@ fn observed_he_is_told_of_and_nobody_is_hurt(door: Door) {
         thief.send("alice@local.test", &format!("{marker}@far.test"), &marker).assert_ok();
         lab.external.wait_for(&marker);
         let decided = lab.gatepost.end_of_message(&format!("{marker}@far.test"));
-        let expected = match message {
-            1 | 2 => "",
-            // That it would be held is told as well, until it would be suspended.
-            3 | 4 => "suspected",
-            _ => "account-suspended",
+        let expected: &[&str] = match message {
+            1 | 2 => &[""],
+            3 | 4 => &["suspected"],
+            5 => &["suspected", "account-suspended"],
+            _ => &["account-suspended"],
         };
-        let told = (decided.field("action"), decided.field("observed"));
-        assert_eq!(told, ("pass", expected), "message {message}: {decided:?}");
+        assert_eq!(decided.field("action"), "pass");
+        assert!(expected.contains(&decided.field("observed")), "message {message}: {decided:?}");
     }
     assert!(lab.postfix.held().is_empty());
 }
@@ -82,10 +82,10 @@ fn steal(lab: &Lab) {
     live_quietly(lab.ports.mx, alice, &lab.local, &lab.external);
     let mut others = [alice(), alice()];
     let told = play(alice(), &lab.external);
-    until("the held ones lie in the queue", || (lab.postfix.held().len() == 2).then_some(()));
+    until("they lie in the queue", || (lab.postfix.held().len() == told.held).then_some(()));
     let mut postqueue = Command::new(program("postqueue", "postfix"));
     let listed = output(postqueue.arg("-c").arg(lab.folder.path.join("conf")).arg("-p"));
-    assert_eq!(listed.matches("! ").count(), 2, "{listed}");
+    assert_eq!(listed.matches("! ").count(), told.held, "{listed}");
     for session in &mut others {
         let refused = session.send("alice@local.test", "friend@far.test", "none");
         assert_is_suspended(&refused, &told);
@@ -94,8 +94,13 @@ fn steal(lab: &Lab) {
     assert_explained(&lab.gatepost, &told);
 }
 
-/// What a thief is told at last: the id of the suspension.
-pub struct Told(String);
+/// What became of a thief.
+pub struct Told {
+    /// The suspension's, which every refusal bears.
+    id: String,
+    /// So many of his messages lie in the queue.
+    pub held: usize,
+}
 
 /// A login with a contact: he has written to it, and was answered. So nobody is new to it.
 #[track_caller]
@@ -115,8 +120,8 @@ pub fn live_quietly(
     }
 }
 
-/// A thief writes to people new to the login, one by one: two messages go out, two are held, and the fifth is
-/// refused with the suspension it brings. Nothing of it but the first two arrives.
+/// A thief writes to people new to the login, one by one: two messages go out, the next are held, and the sixth
+/// at the latest is refused with the suspension it brings. Nothing of it but the first two arrives.
 #[track_caller]
 pub fn play(mut thief: Session, external: &Sink) -> Told {
     let markers: Vec<String> = (0..6).map(|_| marker("stolen")).collect();
@@ -124,11 +129,11 @@ pub fn play(mut thief: Session, external: &Sink) -> Told {
         .iter()
         .map(|marker| thief.send("alice@local.test", &format!("{marker}@far.test"), marker))
         .collect();
-    replies[..4].iter().for_each(|reply| {
-        reply.assert_ok();
-    });
-    let told = Told(id_of(&replies[4]).to_owned());
-    replies[4..].iter().for_each(|reply| assert_is_suspended(reply, &told));
+    // The fifth, unless this machine needs seconds for a message: counters decay.
+    let taken = replies.iter().take_while(|reply| reply.is_ok()).count();
+    assert!([4, 5].contains(&taken), "{replies:?}");
+    let told = Told { id: id_of(&replies[taken]).to_owned(), held: taken - 2 };
+    replies[taken..].iter().for_each(|reply| assert_is_suspended(reply, &told));
     markers[..2].iter().for_each(|marker| {
         external.wait_for(marker);
     });
@@ -141,7 +146,7 @@ pub fn play(mut thief: Session, external: &Sink) -> Told {
 #[track_caller]
 pub fn assert_is_suspended(reply: &Reply, told: &Told) {
     assert_eq!(reply.refusal(550, "5.7.13"), SUSPENDED, "{reply}");
-    assert_eq!(id_of(reply), told.0, "{reply}");
+    assert_eq!(id_of(reply), told.id, "{reply}");
 }
 
 const SUSPENDED: &str = "Sending is suspended for this account";
@@ -153,12 +158,10 @@ fn id_of(reply: &Reply) -> &str {
 
 #[track_caller]
 pub fn assert_explained(gatepost: &Gatepost, told: &Told) {
-    let text = explain(gatepost, &told.0);
-    for words in [
-        "alice",
-        "wrote 5 messages to somebody new within 2 minutes",
-        "the first message of it came at 20",
-    ] {
+    let seen = format!("alice wrote {} messages to somebody new within 2 minutes", told.held + 3);
+    let text = explain(gatepost, &told.id);
+    for words in [seen.as_str(), "usual for it are at most 1", "the first message of it came at 20"]
+    {
         assert!(text.contains(words), "{words:?} in:\n{text}");
     }
 }

@@ -11,9 +11,9 @@ fn a_thief_is_held_from_the_third_message_and_suspended_by_the_sixth() {
     stolen::live_quietly(lab.mx(), alice, &lab.local, &lab.external);
     let mut others = [alice(), alice()];
     let told = stolen::play(alice(), &lab.external);
-    until("Sendmail holds them", || (lab.sendmail.queued("hf").len() == 2).then_some(()));
+    until("Sendmail holds them", || (lab.sendmail.queued("hf").len() == told.held).then_some(()));
     let listed = lab.sendmail.quarantined();
-    assert_eq!(listed.matches("QUARANTINE:").count(), 2, "{listed}");
+    assert_eq!(listed.matches("QUARANTINE:").count(), told.held, "{listed}");
     for session in &mut others {
         stolen::assert_is_suspended(&session.mail("alice@local.test"), &told);
     }
