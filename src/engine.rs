@@ -28,6 +28,7 @@ use crate::store::{Store, StoreFault};
 use charge::{is_accepted, transaction};
 use rounds::{Round, Rounds};
 
+pub use charge::Charged;
 pub use marks::Mark;
 pub use samples::{SAMPLES, Sample};
 
@@ -61,6 +62,8 @@ pub struct Judged {
     pub rules: Arc<Rules>,
     pub decision: Decision,
     pub at: Timestamp,
+    /// Whom it was charged to; `None`: nobody, or not at this stage.
+    pub charged: Option<Charged>,
     /// The store did not take the charge.
     pub store_fault: Option<StoreFault>,
 }
@@ -142,6 +145,11 @@ impl Engine {
         }
     }
 
+    /// Accounts at hand, and the bytes of their records.
+    pub fn kept(&self) -> (u64, u64) {
+        self.store.kept()
+    }
+
     /// Under which addresses are hashed.
     pub const fn key(&self) -> &HashKey {
         &self.key
@@ -190,7 +198,9 @@ impl Engine {
                 self.accepted(case, &round, charged.as_ref(), at);
             }
         }
-        Judged { listener: Arc::clone(listener), facts, known, rules, decision, at, store_fault }
+        let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
+        let listener = Arc::clone(listener);
+        Judged { listener, facts, known, rules, decision, at, charged, store_fault }
     }
 
     /// The message the question is about.

@@ -245,7 +245,8 @@ impl Doors<'_> {
         let state = Control { engine, observer, listeners, clock: clock::now };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
-            let router = page_router(Arc::clone(self.observer), Arc::clone(health));
+            let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
+            let router = page_router(engine, observer, Arc::clone(health), clock::now);
             // Not waited for: the pages tell of the drain, and end with the process.
             tokio::spawn(serve::pages(http, router));
         }

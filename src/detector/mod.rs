@@ -56,6 +56,16 @@ pub enum Class {
     Client,
 }
 
+impl Class {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Bulk => "bulk",
+            Self::Client => "client",
+        }
+    }
+}
+
 impl Settings {
     /// How far a test of this severity may go.
     pub fn mode_of(&self, test: Test, severity: Severity, class: Class) -> Mode {

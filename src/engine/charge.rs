@@ -17,7 +17,8 @@ use crate::rights::DomainClass;
 use crate::store::StoreFault;
 
 /// Whom a question is charged to.
-pub(super) struct Charged {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
     pub account: AccountKey,
     pub class: Class,
 }

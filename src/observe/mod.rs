@@ -2,6 +2,7 @@
 //! counts, and this one changes nothing.
 
 mod decision_log;
+mod detection_metrics;
 mod directory_metrics;
 mod metrics;
 mod recent;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::engine::Judged;
 
+pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
