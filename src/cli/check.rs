@@ -170,14 +170,14 @@ mod tests {
         let mut detector = Settings { budget: Budget::Third, ..Settings::default() };
         let told = "\
 false alarms to expect of 240 accounts in a month, if they write as those of email-Eu-core:
-  budget 0.3 (set)  0.07 suspensions, 3.1 days of a user with mail on hold
-  budget 1          0.24 suspensions, 3.1 days of a user with mail on hold
-  budget 3          0.72 suspensions, 3.1 days of a user with mail on hold
+  budget 0.3 (set)  0.07 suspensions, 3.7 days of a user with mail on hold
+  budget 1          0.24 suspensions, 3.7 days of a user with mail on hold
+  budget 3          0.72 suspensions, 3.7 days of a user with mail on hold
 ";
         assert_eq!(expected(&detector, Some(240)), told);
         assert!(expected(&detector, None).contains("of 1000 users in a month"));
         assert!(
-            expected(&detector, None).contains("budget 1          1.00 suspensions, 12.9 days")
+            expected(&detector, None).contains("budget 1          1.00 suspensions, 15.3 days")
         );
         detector.hold = Mode::Off;
         assert!(expected(&detector, None).ends_with("  budget 3          3.00 suspensions\n"));

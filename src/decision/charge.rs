@@ -35,7 +35,14 @@ pub fn judge(case: Case, charge: &Charge, record: &Record, at: Timestamp) -> (De
     let Err(reason) = settled else {
         return Charging { case, charge, record, trail, at }.run(may_grant);
     };
-    (case.decision(Err(reason), trail, false, record.in_force(at)), Change::default())
+    if case.listener.mode == Mode::Enforce {
+        let decision = case.decision(Err(reason), trail, false, record.in_force(at));
+        return (decision, Change::default());
+    }
+    // Whoever observes lets it through all the same.
+    let (mut decision, change) = Charging { case, charge, record, trail, at }.run(false);
+    decision.reason = Some(reason);
+    (decision, change)
 }
 
 enum Verdict {
