@@ -194,9 +194,7 @@ impl Engine {
         };
         if commit {
             self.note(case, &decision, at).await;
-            let is_final = matches!(facts.stage, Stage::Data | Stage::EndOfMessage)
-                && listener.charge_at.is(facts.stage);
-            if is_final && is_accepted(&decision.reply) {
+            if listener.charge_at.is(facts.stage) && is_accepted(&decision.reply) {
                 self.accepted(case, &round, charged.as_ref(), at);
             }
         }
@@ -222,17 +220,19 @@ impl Engine {
         if case.facts.stage != Stage::Rcpt {
             return;
         }
+        let transaction = transaction(case.listener, case.facts);
+        let hashed = self.key.address(recipient);
         let mut reasons = decision.reason.into_iter().chain(decision.observed());
         if reasons.any(|reason| reason == Reason::RecipientUnknown)
             && let Some(account) = case.account_key()
+            && transaction.is_none_or(|key| self.rounds.is_first_unknown(key, hashed, at))
         {
             self.count_unknown(&account, 1, at).await;
         }
         if is_accepted(&decision.reply)
-            && let Some(key) = transaction(case.listener, case.facts)
+            && let Some(key) = transaction
         {
             let class = case.rules.domains.class_of(recipient).0;
-            let hashed = self.key.address(recipient);
             self.rounds.pass(key, recipient, hashed, class == DomainClass::External, at);
         }
     }

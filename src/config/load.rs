@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
 use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
-use crate::decision::{ChargeAt, Facing, OnGrant, Quota, QuotaFor, Rules};
+use crate::decision::{Facing, OnGrant, Quota, QuotaFor, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Grant, Mode, Ruling, Who};
@@ -214,8 +215,8 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             );
         }
     }
-    warn_of_double_charges(reader, startup);
     warn_of_quotas(reader, startup, rules);
+    warn_of_charging(reader, startup, rules);
     if !rules.judges_rights {
         reader.warn_all(
             "directory",
@@ -240,26 +241,6 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         );
     }
     warn_of_grants(reader, startup, rules);
-}
-
-/// A message asked about by both protocols must count once.
-fn warn_of_double_charges(reader: &mut Reader, startup: &Startup) {
-    let charges = |listen: &&Listen| listen.listener.charge_at != ChargeAt::Never;
-    for (index, listen) in startup.listen.iter().enumerate() {
-        let listener = &listen.listener;
-        let twice = startup.listen[..index].iter().filter(charges).any(|earlier| {
-            earlier.listener.mta == listener.mta && earlier.listener.protocol != listener.protocol
-        });
-        if twice && listener.charge_at != ChargeAt::Never {
-            reader.warn_all(
-                &format!("listen[{index}].charge-at"),
-                format!(
-                    "{} is charged by policy delegation and by milter: a message asked about by both counts twice; set \"never\" for one of them",
-                    listener.mta
-                ),
-            );
-        }
-    }
 }
 
 fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {

@@ -1,5 +1,6 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod charging;
 mod detector;
 mod directory;
 mod grants;

@@ -37,7 +37,15 @@ pub fn judge(case: Case, charge: &Charge, record: &Record, at: Timestamp) -> (De
     let Err(reason) = settled else {
         return Charging { case, charge, record, trail, quota: None, at }.run(may_grant);
     };
-    (case.decision(Err(reason), trail, false, record.in_force(at)), Change::default())
+    if case.listener.mode == Mode::Enforce {
+        let decision = case.decision(Err(reason), trail, false, record.in_force(at));
+        return (decision, Change::default());
+    }
+    // Whoever observes lets it through all the same.
+    let (mut decision, change) =
+        Charging { case, charge, record, trail, quota: None, at }.run(false);
+    decision.reason = Some(reason);
+    (decision, change)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,16 +112,18 @@ impl Charging<'_> {
         let before = usage.counters().clone();
         usage.count(&weight);
         let inspection = self.inspect(&weight);
-        if let Some(observed) = inspection.observed {
+        let is_shadowed = self.record.suspension.is_some();
+        // Told once: the shadow stands for the rest of it.
+        let is_told = |finding: &Finding| is_shadowed && finding.severity == Severity::Suspend;
+        if let Some(observed) = inspection.observed.filter(|finding| !is_told(finding)) {
             let reason = reason_of(observed.severity);
             self.step(Outcome::WouldObject(reason), Because::ObservedFound);
         }
         let mode = self.case.listener.mode;
         let enforces = mode == Mode::Enforce;
-        let (at, is_shadowed) = (self.at, self.record.suspension.is_some());
+        let at = self.at;
         let by_quota = self.by_quota(&weight);
         let by_detector = match inspection.enforced {
-            // Told once: the shadow stands for the rest of it.
             Some(_) if is_shadowed && !enforces => Verdict::Pass,
             None if self.case.rules.detector.settings.mode == Mode::Off => {
                 self.step(Outcome::NotAsked, Because::ModeOff);

@@ -113,12 +113,11 @@ impl<'a> Teller<'a> {
             .until
             .map_or_else(|| "until it is released".into(), |until| format!("until {until}"));
         format!(
-            "{} by {} since {}, {until}: {}; the first message of it came at {}",
+            "{} by {} since {}, {until}: {}",
             if suspension.mode == Mode::Enforce { "suspended" } else { "would be suspended" },
             suspension.id,
             suspension.imposed,
             self.detected(Some(suspension.finding)),
-            suspension.since
         )
     }
 
@@ -126,10 +125,11 @@ impl<'a> Teller<'a> {
         match found {
             Some(found) => {
                 format!(
-                    "{} {found} (test {}, {})",
+                    "{} {found} (test {}, {}); the first message of it came at {}",
                     self.login(),
                     found.test,
-                    found.severity.as_str()
+                    found.severity.as_str(),
+                    found.since
                 )
             }
             None => "held before".into(),

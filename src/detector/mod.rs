@@ -8,7 +8,9 @@ use crate::ledger::{Counter, Meter, Usage, Weight};
 use crate::mail::{Mode, Timestamp};
 
 pub use finding::Finding;
-pub use tests::{Budget, CEILING, GIANT, Limit, Severity, Test, holds_at, suspends_at};
+pub use tests::{
+    Budget, CEILING, GIANT, HELD_DAYS_PER_1000, Limit, Severity, Test, holds_at, suspends_at,
+};
 
 use tests::{UNKNOWN, UNKNOWN_PRIOR};
 

@@ -68,7 +68,9 @@ impl Engine {
                 class: if bulk { Class::Bulk } else { Class::Person },
             });
         }
+        // Bounces, and what answers by itself, charge nobody.
         let is_tracked = case.facts.login.is_none()
+            && !case.facts.envelope.sender.is_null()
             && case.known.gateway.is_none()
             && goes_out(case, round)
             && case.rules.detector.settings.networks != Mode::Off

@@ -1,7 +1,7 @@
 //! The record kept for one account, and what a change of it commits.
 
 use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
-use crate::mail::Timestamp;
+use crate::mail::{Mode, Timestamp};
 use crate::suspension::Suspension;
 
 /// Everything the store keeps of one account.
@@ -39,10 +39,12 @@ const SUSPENSION: u8 = 2;
 const WINDOWS: u8 = 3;
 
 impl Record {
-    /// Lets time pass: what has expired is over, and forgiven.
+    /// Lets time pass: what has expired is over, and forgiven. The end of a shadow forgives nothing, since what
+    /// only observes may change no reply.
     pub fn advance(&mut self, at: Timestamp) {
-        if self.suspension.as_ref().is_some_and(|suspension| !suspension.is_in_force(at)) {
-            self.suspension = None;
+        if let Some(over) = self.suspension.take_if(|suspension| !suspension.is_in_force(at))
+            && over.mode == Mode::Enforce
+        {
             self.usage.forgive();
         }
         self.usage.advance(at);
