@@ -2,6 +2,7 @@
 
 mod charge;
 mod marks;
+mod merge;
 mod rights;
 mod rounds;
 mod samples;
@@ -32,6 +33,7 @@ pub use charge::Charged;
 pub use marks::Mark;
 pub use samples::{SAMPLES, Sample};
 
+use merge::Unresolved;
 use samples::Samples;
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
@@ -48,6 +50,7 @@ pub struct Engine {
     rules: ArcSwap<Rules>,
     rounds: Rounds,
     samples: Samples,
+    unresolved: Unresolved,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
     waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
@@ -95,6 +98,7 @@ impl Engine {
             rules: ArcSwap::from_pointee(rules),
             rounds: Rounds::default(),
             samples: Samples::default(),
+            unresolved: Unresolved::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -188,6 +192,9 @@ impl Engine {
             _ if facts.client.is_local => None,
             _ => self.charged(case, &round),
         };
+        if let (true, Some(charged)) = (commit, &charged) {
+            self.resolve(case, &charged.account, at).await;
+        }
         let (decision, store_fault) = match &charged {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
             None => (decide(case, None, at), None),
@@ -228,6 +235,11 @@ impl Engine {
             && transaction.is_none_or(|key| self.rounds.is_first_unknown(key, hashed, at))
         {
             self.count_unknown(&account, 1, at).await;
+        }
+        if decision.quota.as_ref().is_some_and(|quota| quota.verdict.is_refused())
+            && let Some(account) = case.account_key()
+        {
+            self.settle_quota(&account, at).await;
         }
         if is_accepted(&decision.reply)
             && let Some(key) = transaction

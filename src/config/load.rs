@@ -62,7 +62,7 @@ fn read_root(
     let http = read_http(reader, &mut root);
     let control = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
-    let (accounts, hash_key_file) = read_store(reader, &mut root, folder);
+    let (accounts, hash_key_file, learnt_file) = read_store(reader, &mut root, folder);
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
     rules.judges_rights |= directory.is_some();
@@ -77,6 +77,7 @@ fn read_root(
         directory,
         accounts,
         hash_key_file,
+        learnt_file,
     };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
@@ -151,13 +152,21 @@ fn read_store(
     reader: &mut Reader,
     root: &mut Table<'_, '_>,
     folder: &Path,
-) -> (NonZeroUsize, Option<PathBuf>) {
+) -> (NonZeroUsize, Option<PathBuf>, Option<PathBuf>) {
     let mut table = root.table(reader, "store");
     table.choice(reader, "type", "memory", &[("memory", ())]);
     let accounts = table.number(reader, "accounts", 100_000, 1..=100_000_000);
     let key = table.text(reader, "hash-key-file").map(|file| folder.join(file.value));
+    let learnt = table.text(reader, "learnt-file").map(|file| folder.join(file.value));
+    if learnt.is_some() && key.is_none() {
+        reader.fault(
+            table.place("learnt-file"),
+            &table.key("learnt-file"),
+            "needs hash-key-file: without it each start has a key of its own, and nobody learnt is known",
+        );
+    }
     table.finish(reader);
-    (NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN), key)
+    (NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN), key, learnt)
 }
 
 /// `places`: offset and key of each listener's socket.

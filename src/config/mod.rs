@@ -55,6 +55,8 @@ pub struct Startup {
     pub accounts: std::num::NonZeroUsize,
     /// Where the key of all hashed addresses is. `None`: one of this run alone.
     pub hash_key_file: Option<PathBuf>,
+    /// Records that `gatepost learn` wrote, taken in at the start.
+    pub learnt_file: Option<PathBuf>,
 }
 
 /// Where accounts and groups are.

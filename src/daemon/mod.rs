@@ -2,7 +2,7 @@
 
 pub mod clock;
 mod connection;
-mod hash_key;
+pub mod hash_key;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -31,7 +31,10 @@ use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
 use crate::engine::Engine;
+use crate::ledger::HashKey;
+use crate::mail::AccountKey;
 use crate::observe::Observer;
+use crate::record::{Record, from_file};
 use crate::settings::Fault;
 use crate::store::Memory;
 
@@ -84,6 +87,13 @@ pub fn open_directory(
     })
 }
 
+/// The records `gatepost learn` wrote.
+fn learnt(file: &Path, key: HashKey) -> io::Result<Vec<(AccountKey, Record)>> {
+    let told = |why: String| io::Error::other(format!("{}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|fault| told(fault.to_string()))?;
+    from_file(&bytes, key.id()).map_err(|fault| told(fault.to_string()))
+}
+
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub async fn run(
     file: &Path,
@@ -94,8 +104,11 @@ pub async fn run(
     let Config { startup, rules, settings, .. } = config;
     let observer = Arc::new(Observer::new(startup.log.decisions));
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
-    let store = Arc::new(Memory::new(startup.accounts));
     let key = hash_key::open(startup.hash_key_file.as_deref())?;
+    let store = Arc::new(Memory::new(startup.accounts));
+    if let Some(file) = &startup.learnt_file {
+        store.take_in(learnt(file, key)?);
+    }
     let engine = Arc::new(Engine::new(directory.clone(), store, key, rules));
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());

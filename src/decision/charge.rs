@@ -24,6 +24,7 @@ pub struct Charge<'a> {
 /// How a message was answered, as the record keeps it.
 const PASSED: u8 = 0;
 const HELD: u8 = 1;
+const HELD_BY_QUOTA: u8 = 2;
 
 /// Judges one message with the account's record in hand, and charges it when it passes or is held. Pure, so
 /// that the store may run it twice.
@@ -71,7 +72,7 @@ impl Verdict {
 
 /// Messages and recipients as quotas count them; a further recipient of one message is none.
 fn counted(weight: &Weight) -> (u32, u32) {
-    let is_message = weight.increments.of(Counter::Messages2m) > 0.0;
+    let is_message = weight.is_retry || weight.increments.of(Counter::Messages2m) > 0.0;
     (u32::from(is_message), weight.count)
 }
 
@@ -160,17 +161,18 @@ impl Charging<'_> {
             Verdict::Refuse(Reason::Suspected) if enforces => {
                 usage.take_deferred(message, &weight, HELD, at);
             }
-            Verdict::Hold(_) if enforces => usage.take_in(message, &weight, HELD, at),
+            Verdict::Hold(reason) if enforces => {
+                let by_quota = reason != Reason::Suspected;
+                let answer = if by_quota { HELD_BY_QUOTA } else { HELD };
+                usage.take_in(message, &weight, answer, at);
+            }
             _ => usage.take_in(message, &weight, PASSED, at),
         }
         (verdict, inspection)
     }
 
-    /// A message that comes again was counted before.
+    /// A message that comes again counts again here: something after us may have taken it.
     fn by_quota(&mut self, weight: &Weight) -> Verdict {
-        if weight.is_retry {
-            return Verdict::Pass;
-        }
         let (messages, recipients) = counted(weight);
         self.quota = self.case.quota(&self.record, messages, recipients, self.at);
         let Some(quota) = &self.quota else { return Verdict::Pass };
@@ -198,7 +200,7 @@ impl Charging<'_> {
 
     fn charge_quota(&mut self, weight: &Weight) {
         let quotas = &self.case.rules.quotas;
-        if weight.is_retry || quotas.windows().is_empty() {
+        if quotas.windows().is_empty() {
             return;
         }
         let (messages, recipients) = counted(weight);
@@ -222,8 +224,12 @@ impl Charging<'_> {
             self.step(Outcome::Pass, Because::AnsweredBefore);
             return Verdict::Pass;
         }
-        self.step(Outcome::Objects(Reason::Suspected), Because::AnsweredBefore);
-        self.hold_here(Reason::Suspected)
+        let (check, reason) = match answer {
+            HELD_BY_QUOTA => (Check::Quota, Reason::QuotaExceeded),
+            _ => (Check::Detector, Reason::Suspected),
+        };
+        self.step_of(check, Outcome::Objects(reason), Because::AnsweredBefore);
+        self.hold_here(reason)
     }
 
     fn hold(&mut self, enforces: bool) -> Verdict {

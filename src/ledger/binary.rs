@@ -60,6 +60,12 @@ impl Writer {
         self.0.extend(text.as_bytes());
     }
 
+    /// Bytes with their length.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.extend(bytes);
+    }
+
     /// A section of what `write` writes; none when that is nothing.
     pub fn section(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
@@ -137,6 +143,12 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str, Torn> {
         let length = self.count(self.0.len())?;
         std::str::from_utf8(self.bytes(length)?).map_err(|_| Torn)
+    }
+
+    /// Bytes with their length.
+    pub fn counted(&mut self) -> Result<&'a [u8], Torn> {
+        let length = self.count(self.0.len())?;
+        self.bytes(length)
     }
 
     /// The next section; `None` at the end.

@@ -1,8 +1,12 @@
 //! The record kept for one account, and what a change of it commits.
 
+mod file;
+
 use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
 use crate::mail::{Mode, Timestamp};
 use crate::suspension::Suspension;
+
+pub use file::{FileFault, from_file, to_file};
 
 /// Everything the store keeps of one account.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -48,6 +52,16 @@ impl Record {
             self.usage.forgive();
         }
         self.usage.advance(at);
+        self.windows.settle(at);
+    }
+
+    /// Adds what was kept of the same account under another key; a suspension wins.
+    pub fn merge(&mut self, other: &Self, at: Timestamp) {
+        self.usage.merge(&other.usage, at);
+        self.windows.merge(&other.windows, at);
+        if self.in_force(at).is_none() {
+            self.suspension.clone_from(&other.suspension);
+        }
     }
 
     /// The suspension that stands at `at`, or the shadow of one.

@@ -39,6 +39,28 @@ impl Memory {
         }
     }
 
+    /// All records, in the order of their keys.
+    pub fn records(&self) -> Vec<(AccountKey, Record)> {
+        let shards = self.shards.iter();
+        let each = shards.flat_map(|shard| {
+            let shard = shard.lock();
+            shard
+                .iter()
+                .map(|(account, record)| (account.clone(), record.clone()))
+                .collect::<Vec<_>>()
+        });
+        let mut records: Vec<_> = each.collect();
+        records.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        records
+    }
+
+    /// Takes in records of elsewhere, each in the place of what was kept of its account.
+    pub fn take_in(&self, records: Vec<(AccountKey, Record)>) {
+        for (account, record) in records {
+            self.put(&mut self.shard(&account).lock(), account.clone(), record);
+        }
+    }
+
     /// Keeps everything, for a process that ends when it has read its input.
     pub fn unbounded() -> Self {
         Self {
@@ -71,18 +93,22 @@ impl Memory {
             outbox.extend(events);
         }
         if let Some(record) = record {
-            self.bytes.fetch_add(record.bytes() as u64, Ordering::Relaxed);
-            match shard.push(account.clone(), record) {
-                None => {
-                    self.accounts.fetch_add(1, Ordering::Relaxed);
-                }
-                // The old record of this account, or that of one that makes room.
-                Some((_, old)) => {
-                    self.bytes.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
-                }
-            }
+            self.put(&mut shard, account.clone(), record);
         }
         Ok(())
+    }
+
+    fn put(&self, shard: &mut LruCache<AccountKey, Record>, account: AccountKey, record: Record) {
+        self.bytes.fetch_add(record.bytes() as u64, Ordering::Relaxed);
+        match shard.push(account, record) {
+            None => {
+                self.accounts.fetch_add(1, Ordering::Relaxed);
+            }
+            // The old record of this account, or that of one that makes room.
+            Some((_, old)) => {
+                self.bytes.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
+            }
+        }
     }
 
     fn preview_now(&self, account: &AccountKey, judge: Judge<'_>) {
