@@ -9,6 +9,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod quotas;
 mod replies;
 mod rights;
 

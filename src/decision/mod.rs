@@ -7,6 +7,8 @@ mod entries;
 mod holders;
 mod id;
 mod portrait;
+mod quota_words;
+mod quotas;
 mod reason;
 mod replies;
 mod rules;
@@ -20,6 +22,10 @@ pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, R
 pub use id::{DecisionId, fingerprint};
 pub use portrait::{
     Found, May, Portrait, ShownAccount, ShownEntry, ShownGroup, ShownRight, ShownSenders, Verdict,
+};
+pub use quotas::{
+    Exceeded, Limit, Limits, OnExceed, Quota, QuotaFor, QuotaVerdict, Quotas, Rate, Remaining,
+    Watched, judge_quotas, remaining,
 };
 pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use regex::Regex;
 
-use crate::decision::{Reason, Replies};
+use crate::decision::{Quotas, Reason, Replies};
 use crate::detector;
 use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
@@ -219,6 +219,7 @@ pub struct Rules {
     pub replies: Replies,
     pub on_failure: OnFailure,
     pub detector: DetectorRules,
+    pub quotas: Quotas,
 }
 
 impl Default for Rules {
@@ -244,6 +245,7 @@ impl Default for Rules {
             replies: Replies::default(),
             on_failure: OnFailure::Defer,
             detector: DetectorRules::default(),
+            quotas: Quotas::default(),
         }
     }
 }

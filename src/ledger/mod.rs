@@ -9,6 +9,7 @@ mod message;
 mod pairs;
 mod scale;
 mod stored;
+mod windows;
 
 use crate::mail::Timestamp;
 
@@ -20,6 +21,7 @@ pub use hashed::{HashKey, Hashed};
 pub use message::{Message, Weight};
 pub use pairs::Pairs;
 pub use scale::{Meter, Scale};
+pub use windows::{Counted, Used, WINDOWS, Windows};
 
 use charged::{Likenesses, MESSAGES, RECIPIENTS};
 

@@ -339,12 +339,12 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }
         let decisions = text.lines().filter(|l| l.starts_with("gatepost_decisions_total{")).count();
-        assert_eq!(decisions, 5 * 21 * 2);
+        assert_eq!(decisions, 5 * 23 * 2);
     }
 
     #[test]
     fn indexes_meet_their_labels() {
-        assert_eq!(decision_labels().len(), 5 * 21 * 2);
+        assert_eq!(decision_labels().len(), 5 * 23 * 2);
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
         }
