@@ -208,7 +208,7 @@ fn announce(lab: &Lab) {
 }
 
 /// One message to so many; the reply to its end, or the first refusal.
-fn send_to(session: &mut Session, marker: &str, count: u32) -> Reply {
+pub fn send_to(session: &mut Session, marker: &str, count: u32) -> Reply {
     let mut reply = session.mail("alice@local.test");
     for number in 0..count {
         if !reply.is_ok() {
