@@ -271,7 +271,7 @@ fn a_clock_set_forward_and_back_neither_suspends_nor_forgets() {
         assert_eq!(known.contacts().len(), usual.contacts().len());
         assert!(known.scale().active_days() > 0.9 * usual.scale().active_days(), "{step}");
         // Her friends are friends still, and a thief is one.
-        let mut send = |number: u32, ms: i64| {
+        let send = |number: u32, ms: i64| {
             word(&send_at(&site, &format!("t{number}"), &people(number..number + 1), after(ms)))
         };
         let friends: Vec<_> = (1..4).map(|n| send(n, 3 * DAY_MS + i64::from(n) * 1000)).collect();
