@@ -215,8 +215,8 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             );
         }
     }
-    warn_of_charging(reader, startup, rules);
     warn_of_quotas(reader, startup, rules);
+    warn_of_charging(reader, startup, rules);
     if !rules.judges_rights {
         reader.warn_all(
             "directory",

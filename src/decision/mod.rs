@@ -7,6 +7,7 @@ mod entries;
 mod holders;
 mod id;
 mod portrait;
+mod quota_check;
 mod quota_words;
 mod quotas;
 mod reason;
@@ -17,7 +18,7 @@ mod trail;
 mod words;
 
 pub use charge::{Charge, judge};
-pub use decide::{Case, Decision, decide};
+pub use decide::{Case, Decision, QuotaTold, decide};
 pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, RightHolder};
 pub use id::{DecisionId, fingerprint};
 pub use portrait::{

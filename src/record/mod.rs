@@ -1,6 +1,6 @@
 //! The record kept for one account, and what a change of it commits.
 
-use crate::ledger::{Reader, Torn, Usage, Writer};
+use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
 use crate::mail::{Mode, Timestamp};
 use crate::suspension::Suspension;
 
@@ -8,6 +8,8 @@ use crate::suspension::Suspension;
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Record {
     pub usage: Usage,
+    /// What counts against quotas.
+    pub windows: Windows,
     /// The last one, in force or over.
     pub suspension: Option<Box<Suspension>>,
 }
@@ -34,6 +36,7 @@ const VERSION: u8 = 1;
 
 const USAGE: u8 = 1;
 const SUSPENSION: u8 = 2;
+const WINDOWS: u8 = 3;
 
 impl Record {
     /// Lets time pass: what has expired is over, and forgiven. The end of a shadow forgives nothing, since what
@@ -57,6 +60,7 @@ impl Record {
         let mut out = Writer::default();
         out.u8(VERSION);
         out.section(USAGE, |out| self.usage.write(out));
+        out.section(WINDOWS, |out| self.windows.write(out));
         if let Some(suspension) = &self.suspension {
             out.section(SUSPENSION, |out| suspension.write(out));
         }
@@ -72,6 +76,7 @@ impl Record {
         while let Some((tag, mut section)) = from.section()? {
             match tag {
                 USAGE => read.usage = Usage::read(&mut section)?,
+                WINDOWS => read.windows = Windows::read(&mut section)?,
                 SUSPENSION => read.suspension = Some(Box::new(Suspension::read(&mut section)?)),
                 _ => {}
             }
@@ -83,6 +88,7 @@ impl Record {
     pub fn bytes(&self) -> usize {
         size_of::<Self>() - size_of::<Usage>()
             + self.usage.bytes()
+            + self.windows.bytes()
             + self.suspension.as_ref().map_or(0, |_| size_of::<Suspension>())
     }
 }

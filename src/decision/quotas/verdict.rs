@@ -26,7 +26,7 @@ pub struct QuotaVerdict {
 impl QuotaVerdict {
     /// Whether the message must not be charged.
     pub fn is_refused(&self) -> bool {
-        self.exceeded.is_some_and(|exceeded| exceeded.limit.on_exceed > OnExceed::Hold)
+        self.exceeded.is_some_and(|exceeded| exceeded.refuses())
     }
 }
 
@@ -133,6 +133,11 @@ pub fn remaining(limits: &Limits, windows: &Windows, at: Timestamp) -> Vec<Remai
 }
 
 impl Exceeded {
+    /// A quota that holds takes the message.
+    pub fn refuses(&self) -> bool {
+        self.limit.on_exceed > OnExceed::Hold
+    }
+
     /// Of equally severe ones that which stands longest.
     fn severity(&self) -> (OnExceed, bool, Option<Timestamp>, Duration, Counted) {
         let Limit { rate, on_exceed, .. } = self.limit;
