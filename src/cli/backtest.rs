@@ -51,6 +51,9 @@ pub(super) struct Arguments {
     /// A suspension is lifted by itself after this, such as 4h; 0: at once. Without: never
     #[arg(long, value_name = "DURATION", value_parser = lift_after)]
     lift_after: Option<Duration>,
+    /// Write the report as one page with plots, for a browser
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Show numbers in the place of names, so that the report may be shown to others
     #[arg(long)]
     redact: bool,
@@ -93,6 +96,13 @@ fn try_backtest(arguments: &Arguments) -> Result<Exit, Failed> {
         lifts: arguments.lift_after.is_some(),
         names: Names::new(arguments.redact),
     };
+    if let Some(file) = &arguments.report {
+        let written = report.page().and_then(|page| Ok(std::fs::write(file, page)?));
+        written.map_err(|fault| Failed {
+            exit: Exit::No,
+            why: format!("{}: {fault}", file.display()),
+        })?;
+    }
     say(&report.text());
     let share = report.coverage.as_ref().map(|coverage| coverage.share().unwrap_or(0.0));
     Ok(if share.is_some_and(|share| share < LEAST_COVERAGE) { Exit::No } else { Exit::Done })
