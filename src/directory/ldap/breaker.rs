@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::directory::cache::is_within;
 use crate::mail::Timestamp;
 
 /// Failures in a row after which a server is no longer asked by lookups, only by the probe: a single
@@ -18,7 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
-    probe_at: Timestamp,
+    failed_at: Timestamp,
+    pause: Duration,
     /// What the last failure was.
     pub said: String,
 }
@@ -36,14 +38,14 @@ impl Breaker {
 
     /// Whether the probe should ask it now.
     pub fn is_due(&self, at: Timestamp) -> bool {
-        !self.is_well() && at >= self.probe_at
+        !self.is_well() && !is_within(self.failed_at, self.pause.as_millis() as u64, at)
     }
 
     /// True when it was well before.
     pub fn failed(&mut self, said: String, at: Timestamp) -> bool {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        self.pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
-        self.probe_at = Timestamp::from_unix_ms(at.unix_ms() + pause.as_millis() as i64);
+        self.failed_at = at;
         self.said = said;
         self.failures == 1
     }
@@ -87,5 +89,12 @@ mod tests {
             breaker.failed(String::new(), at(10_000));
         }
         assert!(breaker.is_due(at(15_000)));
+    }
+
+    #[test]
+    fn with_a_clock_set_back_the_probe_comes_at_once() {
+        let mut breaker = Breaker::default();
+        breaker.failed(String::new(), at(10_000));
+        assert!(!breaker.is_due(at(10_000)) && breaker.is_due(at(9_999)));
     }
 }

@@ -12,6 +12,7 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptio
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
+use crate::directory::cache::is_within;
 use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::entry::{Entry, Item};
@@ -223,8 +224,9 @@ impl Connection {
         let used = Timestamp::from_unix_ms(self.used.load(Ordering::Relaxed));
         !self.is_retired.load(Ordering::Relaxed)
             && !self.driver.is_finished()
+            // Another thread may have used it a moment after `at`.
             && at.ms_since(used) < IDLE.as_millis() as u64
-            && at.ms_since(self.born) < AGE.as_millis() as u64
+            && is_within(self.born, AGE.as_millis() as u64, at)
             && self.requests.load(Ordering::Relaxed) < REQUESTS
     }
 

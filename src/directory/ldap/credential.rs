@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::directory::cache::is_within;
 use crate::directory::ldap::settings::Bind;
 use crate::mail::Timestamp;
 
@@ -57,7 +58,7 @@ impl Credential {
         match &*self.refused.lock() {
             Some(refused)
                 if refused.password == password
-                    && at.ms_since(refused.at) < PAUSE.as_millis() as u64 =>
+                    && is_within(refused.at, PAUSE.as_millis() as u64, at) =>
             {
                 Err(format!(
                     "{}; the password has not changed since and is not tried again for now, lest the account be locked",
@@ -111,6 +112,7 @@ mod tests {
         assert!(refused.starts_with("result 49; the password has not changed"), "{refused}");
         assert!(credential.password(at(179)).await.is_err());
         assert_eq!(credential.password(at(180)).await.as_deref(), Ok("old"));
+        assert_eq!(credential.password(at(-1)).await.as_deref(), Ok("old"), "a clock set back");
         std::fs::write(&file, "new").expect("written");
         assert_eq!(credential.password(at(1)).await.as_deref(), Ok("new"));
         std::fs::write(&file, "\n").expect("written");
