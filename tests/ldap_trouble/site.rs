@@ -169,6 +169,10 @@ impl Site {
         NOW.set(NOW.get() + i64::try_from(time.as_millis()).expect("it fits"));
     }
 
+    pub fn now(&self) -> Timestamp {
+        now()
+    }
+
     pub fn set_back(&self, time: Duration) {
         NOW.set(NOW.get() - i64::try_from(time.as_millis()).expect("it fits"));
     }

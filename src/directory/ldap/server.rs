@@ -117,8 +117,13 @@ impl Server {
             return Err(fault);
         }
         let _running = dial.meter.request(Operation::Connect);
-        let opening =
-            Connection::open(&self.address, &dial.dns, &dial.settings, &dial.credential, at);
+        let opening = Connection::open(
+            &self.address,
+            &dial.dns,
+            &dial.settings,
+            &dial.credential,
+            dial.clock,
+        );
         let opened = tokio::time::timeout(DIAL, opening)
             .await
             .unwrap_or_else(|_| Err(Fault::new(&self.name, What::Timeout)));
