@@ -1,5 +1,6 @@
 //! The bind: a wrong password is tried once, or the service account gets locked.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gatepost::directory::meter::LookupResult::{Error, Fresh, Stale};
@@ -7,7 +8,7 @@ use gatepost::rights::Lookup;
 
 use crate::ldap_server::people::people;
 use crate::ldap_server::{Deviation, Server, When};
-use crate::site::Site;
+use crate::site::{Site, until};
 
 #[tokio::test]
 async fn a_password_that_is_refused_is_not_tried_again_until_its_file_changes() {
@@ -72,6 +73,94 @@ async fn a_locked_service_account_is_tried_again_after_some_minutes() {
     site.pass(Duration::from_secs(180));
     site.is_well_again("alice").await;
     assert_eq!(site.memberships("alice").await, "ynn");
+}
+
+#[tokio::test]
+async fn a_password_that_stays_wrong_is_tried_by_one_server_at_a_time_and_ever_more_seldom() {
+    let servers = [Server::start(people()), Server::start(people())];
+    for server in &servers {
+        server.password("new");
+    }
+    let mut site = Site::new(&[&servers[0], &servers[1]]);
+    site.tend();
+    assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
+    let binds = || servers.iter().map(|server| server.count(&When::bind())).sum::<usize>();
+    let dials = || servers.each_ref().map(|server| server.count(&When::connect()));
+    for (after, so_many) in [(174, 1), (5, 1), (5, 2), (350, 2), (5, 2), (5, 3)] {
+        let before = dials();
+        site.pass(Duration::from_secs(after));
+        until("both probed", async || {
+            let is_idle = site.meter.under_way.load(Ordering::SeqCst) == 0;
+            let is_probed = dials().iter().zip(before).all(|(now, before)| *now > before);
+            (is_probed && is_idle).then_some(())
+        })
+        .await;
+        assert_eq!(binds(), so_many, "after {after} s more");
+    }
+}
+
+#[tokio::test]
+async fn a_bind_that_is_not_answered_counts_as_refused() {
+    let server = Server::start(people());
+    server.on(When::bind(), Deviation::Close);
+    let mut site = Site::new(&[&server]);
+    site.tend();
+    for _ in 0..5 {
+        assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
+        site.pass(Duration::from_secs(5));
+    }
+    assert_eq!(server.count(&When::bind()), 1);
+    server.behave();
+    site.pass(Duration::from_secs(180));
+    site.is_well_again("alice").await;
+}
+
+#[tokio::test]
+async fn a_bind_that_is_cut_off_by_the_end_of_dialling_counts_as_refused() {
+    let server = Server::start(people());
+    server.on(When::bind(), Deviation::Silence);
+    let mut site = Site::new(&[&server]);
+    let cut_off = async {
+        server.reaches(&When::bind(), 1).await;
+        // Nothing moves any more, so that time passes by itself.
+        tokio::time::pause();
+    };
+    assert_eq!(tokio::join!(site.lookup("alice"), cut_off).0, Lookup::Unavailable);
+    tokio::time::resume();
+    server.is_alone().await;
+    server.behave();
+    site.tend();
+    for _ in 0..5 {
+        assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
+        site.pass(Duration::from_secs(5));
+    }
+    assert_eq!(server.count(&When::bind()), 1);
+    site.pass(Duration::from_secs(180));
+    site.is_well_again("alice").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_frozen_is_sent_no_password_and_is_back_at_once() {
+    let server = Server::start(people());
+    server.freeze();
+    let site = Site::with(&[&server], |plan| {
+        plan.settings.timeout = Duration::from_millis(400);
+        plan.settings.connections = 1;
+    });
+    assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
+    // Until dialling has been given up; nothing moves, so that time passes by itself.
+    tokio::time::pause();
+    let _ = tokio::time::timeout(Duration::from_secs(20), std::future::pending::<()>()).await;
+    tokio::time::resume();
+    server.thaw();
+    let before = site.now();
+    until("back", async || {
+        site.pass(Duration::from_millis(1));
+        matches!(site.lookup("alice").await, Lookup::Found(_)).then_some(())
+    })
+    .await;
+    assert!(site.now().ms_since(before) < 180_000);
+    assert_eq!(server.count(&When::bind()), 2, "one for lookups, one for groups");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gatepost::directory::Author;
-use gatepost::directory::meter::LookupResult::{Cached, Fresh, Negative, Stale};
+use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Negative, Stale};
 use gatepost::rights::{AccountState, Lookup, RecipientLookup, Restriction};
 
 use crate::ldap_server::people::people;
@@ -159,8 +159,9 @@ async fn when_everybody_disappears_nobody_is_taken_for_gone() {
         site.pass(NEGATIVE * 2);
     }
     assert_eq!(site.results(), [Stale; 80]);
-    // Who was never known is not.
-    assert_eq!(site.lookup("stranger").await, Lookup::NotFound);
+    // Who was never known may be one of those who disappeared.
+    assert_eq!(site.lookup("stranger").await, Lookup::Unavailable);
+    assert_eq!(site.results(), [Error]);
     server.behave();
     site.is_well_again("u0").await;
     for login in &logins {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gatepost::directory::meter::LookupResult::{Cached, Error, Fresh, Stale, Timeout};
 use gatepost::rights::Lookup;
 
-use crate::ldap_server::people::people;
+use crate::ldap_server::people::{BASE, people};
 use crate::ldap_server::{Deviation, Server, When};
 use crate::site::{FRESH, SERVE_STALE, Site, locate, until};
 
@@ -191,4 +191,63 @@ async fn a_connection_that_was_given_up_is_closed_without_a_further_question() {
         assert_eq!(site.lookup("alice").await, Lookup::Unavailable);
         server.is_alone().await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_has_lost_its_database_is_passed_over_until_it_has_it_again() {
+    let servers = [Server::start(people()), Server::start(people())];
+    let both = [&servers[0], &servers[1]];
+    let mut site = Site::new(&both);
+    // The rootDSE it still has.
+    let database = When::search().base("dc=example");
+    servers[0].on(database.clone(), Deviation::result(32, ""));
+    assert_eq!(site.memberships("alice").await, "ynn");
+    assert_eq!(site.results(), [Fresh]);
+    site.tend();
+    for login in ["bob", "carol", "erin"] {
+        let before = servers[0].count(&database);
+        site.pass(Duration::from_secs(5));
+        servers[0].reaches(&database, before + 1).await;
+        assert!(matches!(site.lookup(login).await, Lookup::Found(_)), "{login}");
+    }
+    assert_eq!(site.meter.servers(&both), "+0+1-0");
+    servers[0].behave();
+    until("back", async || {
+        site.pass(Duration::from_secs(1));
+        site.lookup("a.liddell@example.org").await;
+        (site.meter.servers(&both) == "+0").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_lost_its_groups_is_passed_over_for_them_alone() {
+    let servers = [Server::start(people()), Server::start(people())];
+    let groups = When::search().base("OU=Groups").filter("objectCategory=group");
+    servers[0].on(groups, Deviation::result(32, ""));
+    let separate = |plan: &mut crate::site::Plan| {
+        plan.settings.base = format!("OU=People,{BASE}");
+        plan.settings.group_base = format!("OU=Groups,{BASE}");
+    };
+    let site = Site::with(&[&servers[0], &servers[1]], separate);
+    assert_eq!(site.memberships("alice").await, "ynn");
+    assert_eq!(servers[0].count(&locate("alice")), 1);
+    let site = Site::with(&[&servers[0]], separate);
+    for login in ["alice", "bob", "carol", "erin"] {
+        assert_eq!(site.memberships(login).await, "???", "{login}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_time_out_together_do_not_cut_off_the_only_server() {
+    let server = Server::start(people());
+    let site = Site::hasty(&[&server], SHORT);
+    assert_eq!(site.memberships("alice").await, "ynn");
+    server.on(When::search(), Deviation::Silence);
+    let logins: Vec<String> = (0..64).map(|n| format!("u{n}")).collect();
+    let all = futures_util::future::join_all(logins.iter().map(|login| site.lookup(login))).await;
+    assert!(all.iter().all(|lookup| *lookup == Lookup::Unavailable));
+    server.behave();
+    // Nobody probes.
+    assert_eq!(site.memberships("bob").await, "nyn");
 }

@@ -7,6 +7,7 @@ mod answers;
 mod bind;
 mod caching;
 mod client;
+mod clock;
 mod daemon;
 mod failover;
 mod groups;

@@ -10,7 +10,7 @@ use crate::site::{Site, locate};
 
 #[tokio::test]
 async fn a_result_that_another_server_cannot_better_is_no_answer() {
-    for code in [3, 4, 10, 11, 12, 32, 50, 53] {
+    for code in [3, 4, 10, 11, 12, 50, 53] {
         let servers = [Server::start(people()), Server::start(people())];
         servers[0].on(locate("alice"), Deviation::result(code, "because"));
         let site = Site::new(&[&servers[0], &servers[1]]);
@@ -26,7 +26,8 @@ async fn a_result_that_another_server_cannot_better_is_no_answer() {
 
 #[tokio::test]
 async fn a_result_that_is_the_servers_own_trouble_sends_the_question_to_the_next() {
-    for code in [1, 51, 52, 80] {
+    // 32: it has lost the base.
+    for code in [1, 32, 51, 52, 80] {
         let servers = [Server::start(people()), Server::start(people())];
         servers[0].on(locate("alice"), Deviation::result(code, "because"));
         let site = Site::new(&[&servers[0], &servers[1]]);

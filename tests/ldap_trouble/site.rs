@@ -169,6 +169,14 @@ impl Site {
         NOW.set(NOW.get() + i64::try_from(time.as_millis()).expect("it fits"));
     }
 
+    pub fn now(&self) -> Timestamp {
+        now()
+    }
+
+    pub fn set_back(&self, time: Duration) {
+        NOW.set(NOW.get() - i64::try_from(time.as_millis()).expect("it fits"));
+    }
+
     /// So that the next answer is no longer fresh.
     pub fn pass_fresh(&self) {
         self.pass(FRESH + Duration::from_secs(1));

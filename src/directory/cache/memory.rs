@@ -28,6 +28,10 @@ const LONGEST_FLIGHT: Duration = Duration::from_secs(100);
 /// While a directory is in trouble its reason is logged this often.
 const TELL_EVERY_MS: u64 = 60_000;
 
+/// What is said of a key that was never known while the guard is tripped.
+const NOT_BELIEVED: &str =
+    "not found, which is not believed while many that were known are not found";
+
 /// Room for unknown keys even beside a small cache; one has some ten bytes.
 const LEAST_ABSENT: u64 = 1_000;
 
@@ -257,13 +261,17 @@ impl<V: Send + Sync + 'static> Cache<V> {
             Ok(Outcome::Absent(why)) => {
                 let is_missing = why == Absent::NotFound;
                 let is_trusted = self.is_trusted(known.as_deref(), is_missing, now);
-                if let Some(entry) = known
-                    && is_missing
-                {
-                    let is_said_again = entry.note_missing(self.negative_ms, begun);
-                    if !(is_said_again && is_trusted) {
-                        return Landed::Missing(entry);
+                match known {
+                    Some(entry) if is_missing => {
+                        let is_said_again = entry.note_missing(self.negative_ms, begun);
+                        if !(is_said_again && is_trusted) {
+                            return Landed::Missing(entry);
+                        }
                     }
+                    None if is_missing && !is_trusted => {
+                        return Landed::Trouble(Trouble::Fault(NOT_BELIEVED.into()));
+                    }
+                    _ => {}
                 }
                 self.is_well();
                 self.absent.insert(Arc::clone(key), Gone { why, asked: begun, changes });
@@ -311,9 +319,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// Whether a directory that says so of a key is believed, as the guard has it.
     fn is_trusted(&self, known: Option<&Entry<V>>, is_missing: bool, now: Timestamp) -> bool {
-        let Some(entry) = known else { return true };
         let mut guard = self.guard.lock();
-        if entry.counts(is_missing, now) {
+        if known.is_some_and(|entry| entry.counts(is_missing, now)) {
             guard.count(is_missing, now);
         }
         let kept = self.kept.as_str();
@@ -367,12 +374,14 @@ impl<V: Send + Sync + 'static> Cache<V> {
         self.entries.get(key).filter(|entry| self.is_servable(entry, now))
     }
 
-    /// Why a key has no value, as it was said a short time ago.
+    /// Why a key has no value, as it was said a short time ago by a directory that is believed.
     fn gone(&self, now: Timestamp, key: &str) -> Option<Absent> {
         let gone = self.absent.get(key)?;
         let is_recent = is_within(gone.asked, self.negative_ms, now)
             && gone.changes >= self.absent_from.load(Ordering::SeqCst);
-        is_recent.then_some(gone.why)
+        let is_good =
+            is_recent && (gone.why != Absent::NotFound || !self.guard.lock().is_tripped());
+        is_good.then_some(gone.why)
     }
 
     /// A clock that was set back makes an entry old rather than new.
@@ -895,6 +904,44 @@ mod tests {
         }
         world.pass(NEGATIVE);
         assert_eq!(world.ask("a").await, value(1, 60_000), "five of six are missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_many_are_missing_nobody_new_is_taken_for_absent() {
+        let world = World::new(Says::Value(1));
+        let users = ["a", "b", "c", "d", "e"];
+        for user in users {
+            world.ask(user).await;
+        }
+        world.pass(FRESH + 1);
+        world.says(Says::NotFound);
+        for user in &users[..4] {
+            world.ask(user).await;
+        }
+        assert_eq!(world.ask("dan").await, NOT_FOUND, "four prove nothing");
+        assert_eq!(world.at_hand("dan"), Some(NOT_FOUND));
+        world.says(Says::Ambiguous);
+        world.ask("twins").await;
+        world.says(Says::NotFound);
+        world.ask("e").await;
+        let unknown = Known::Unknown(Trouble::Fault(NOT_BELIEVED.into()));
+        let before = world.cache.absent_len();
+        for login in ["dan", "stranger", "stranger"] {
+            assert_eq!(world.at_hand(login), None, "{login}");
+            world.tally.lookups();
+            assert_eq!(world.ask(login).await, unknown, "{login}");
+            assert_eq!(world.tally.lookups(), [LookupResult::Error], "{login}");
+        }
+        assert_eq!(world.cache.absent_len(), before, "nothing of it is kept");
+        assert_eq!(world.at_hand("twins"), Some(AMBIGUOUS), "two were seen");
+        world.says(Says::Value(2));
+        assert_eq!(world.ask("newcomer").await, value(2, 0));
+        // Those who ask for new logins alone end it as well.
+        world.says(Says::NotFound);
+        world.pass(599_000);
+        assert_eq!(world.ask("stranger").await, unknown);
+        world.pass(600_000);
+        assert_eq!(world.ask("stranger").await, NOT_FOUND);
     }
 
     /// What is logged while it lives, a line each.

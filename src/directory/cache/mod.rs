@@ -16,6 +16,7 @@ pub mod snapshot;
 mod upkeep;
 
 pub use answer::{Absent, Fetch, Found, Known, Outcome, Trouble};
+pub use entry::is_within;
 pub use memory::{Cache, Clock, FLIGHT_LIMIT, Limits};
 pub use upkeep::Remembered;
 

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use ldap3::asn1::{PL, parse_tag};
 use ldap3::controls::{Control, MakeCritical, PagedResults, RawControl};
+use ldap3::exop::WhoAmI;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
+use crate::directory::cache::is_within;
 use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::entry::{Entry, Item};
@@ -119,8 +121,9 @@ impl Connection {
         dns: &Dns,
         settings: &Settings,
         credential: &Credential,
-        at: Timestamp,
+        clock: fn() -> Timestamp,
     ) -> Result<Self, Fault> {
+        let at = clock();
         let server = address.to_string();
         let failed = |why: String| Fault::new(&server, What::Connection(why));
         let addresses = dns.addresses(address).await.map_err(failed)?;
@@ -158,7 +161,7 @@ impl Connection {
             is_retired: AtomicBool::new(false),
             paging: RwLock::new(()),
         };
-        connection.bind(&settings.bind, &address.host, credential, at).await?;
+        connection.bind(&settings.bind, &address.host, credential, clock).await?;
         Ok(connection)
     }
 
@@ -167,21 +170,25 @@ impl Connection {
         bind: &Bind,
         host: &str,
         credential: &Credential,
-        at: Timestamp,
+        clock: fn() -> Timestamp,
     ) -> Result<(), Fault> {
         let refused = |why: String| Fault::new(&self.server, What::Bind(why));
         let mut ldap = self.ldap.clone();
         let result = match bind {
             Bind::Anonymous => return Ok(()),
             Bind::Simple { dn, .. } => {
-                let _turn = credential.turn(&self.server).await;
-                let password = credential.password(at).await.map_err(refused)?;
-                let result = ldap.simple_bind(dn, &password).await;
-                if let Ok(result) = &result
-                    && result.rc == 49
-                {
-                    let why = Fault::of_result("", result).to_string();
-                    credential.refused(&password, why, at);
+                // A silent server must not come by a password of which nobody hears again. Any answer
+                // will do: Samba 4.17 does not know the question.
+                ldap.extended(WhoAmI).await.map_err(|fault| self.told(fault))?;
+                let attempt = credential.attempt(&self.server, clock).await.map_err(refused)?;
+                let result = ldap.simple_bind(dn, &attempt.password).await;
+                match &result {
+                    Ok(result) if result.rc == 0 => attempt.accepted(),
+                    Ok(result) if result.rc == 49 => {
+                        attempt.refused(Fault::of_result("", result).to_string());
+                    }
+                    Ok(_) => attempt.unjudged(),
+                    Err(_) => drop(attempt),
                 }
                 result
             }
@@ -223,8 +230,9 @@ impl Connection {
         let used = Timestamp::from_unix_ms(self.used.load(Ordering::Relaxed));
         !self.is_retired.load(Ordering::Relaxed)
             && !self.driver.is_finished()
+            // Another thread may have used it a moment after `at`.
             && at.ms_since(used) < IDLE.as_millis() as u64
-            && at.ms_since(self.born) < AGE.as_millis() as u64
+            && is_within(self.born, AGE.as_millis() as u64, at)
             && self.requests.load(Ordering::Relaxed) < REQUESTS
     }
 

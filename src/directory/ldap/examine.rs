@@ -47,8 +47,13 @@ impl Inner {
     async fn examine_server(&self, server: &Server, found: &mut Vec<Examined>) -> bool {
         let begun = (self.clock)();
         let dial = self.resolver.pool.dial();
-        let opening =
-            Connection::open(&server.address, &dial.dns, &dial.settings, &dial.credential, begun);
+        let opening = Connection::open(
+            &server.address,
+            &dial.dns,
+            &dial.settings,
+            &dial.credential,
+            dial.clock,
+        );
         let opened = tokio::time::timeout(PATIENCE, opening).await;
         let took = |clock: fn() -> crate::mail::Timestamp| clock().ms_since(begun);
         let connection = match opened {

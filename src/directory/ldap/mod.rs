@@ -48,7 +48,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::cache::{self, Absent, Cache, Clock, Fetch, Known, Limits, Trouble};
+use crate::directory::cache::{
+    self, Absent, Cache, Clock, Fetch, Known, Limits, Trouble, is_within,
+};
 use crate::directory::ldap::account::Subject;
 use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
@@ -315,7 +317,7 @@ impl Inner {
         let Ok(_reading) = self.reading.try_lock() else { return Ok(()) };
         let at = (self.clock)();
         let last = Timestamp::from_unix_ms(self.reread_at.load(Ordering::Relaxed));
-        let is_pause = last <= at && at.ms_since(last) < tend::GROUPS_PAUSE.as_millis() as u64;
+        let is_pause = is_within(last, tend::GROUPS_PAUSE.as_millis() as u64, at);
         if is_pause || self.has_read(groups) {
             return Ok(());
         }

@@ -11,8 +11,9 @@ use tokio::sync::Semaphore;
 use crate::directory::ldap::connection::{Connection, Search};
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::{Fault, What};
+use crate::directory::ldap::resolver::NO_ATTRIBUTES;
 use crate::directory::ldap::server::{Dial, Patience, Server};
-use crate::directory::ldap::settings::ServerAddress;
+use crate::directory::ldap::settings::{ServerAddress, Settings};
 use crate::directory::meter::Operation;
 
 /// Lookups at the servers at once; further ones wait their turn. One connection carries 12,000
@@ -92,10 +93,15 @@ impl Pool {
 
     async fn search(&self, search: &Search, patience: Patience) -> Result<Vec<Entry>, Fault> {
         let servers = self.in_order();
+        let Settings { base, group_base, .. } = &*self.dial.settings;
+        let is_base = search.base == *base || search.base == *group_base;
+        let is_without_base = |fault: &Fault| is_base && fault.is_no_such_object();
         let mut last = None;
         for server in &servers {
             match self.search_at(server, search, patience).await {
-                Err(fault) if fault.is_of_the_server() => last = Some(fault),
+                Err(fault) if fault.is_of_the_server() || is_without_base(&fault) => {
+                    last = Some(fault);
+                }
                 settled => return settled,
             }
         }
@@ -116,6 +122,7 @@ impl Pool {
             Patience::Lookup => self.dial.settings.timeout,
             Patience::Long => LONG,
         };
+        let begun = server.counted();
         let asking = async {
             match self.ask(server, search, patience).await {
                 Err((fault, true)) if fault.ends_connection() => {
@@ -129,16 +136,22 @@ impl Pool {
             Err(_) => Err(Fault::new(&server.name, What::Timeout)),
         };
         match &answer {
-            Err(fault) if fault.is_of_the_server() => {
+            Err(fault) if fault.is_of_the_server() || self.is_hollow(search, fault) => {
                 // A long request that is too slow says nothing of lookups.
                 if patience == Patience::Lookup || !fault.is_timeout() {
-                    server.failed(fault, &self.dial);
+                    server.failed(fault, begun, &self.dial);
                 }
             }
             // Any answer is a sign of life.
             _ => server.succeeded(&self.dial),
         }
         answer
+    }
+
+    /// Whether the server has lost all that it is asked for: a database that is not mounted, or not
+    /// replicated yet. Without the groups alone it still knows the accounts.
+    fn is_hollow(&self, search: &Search, fault: &Fault) -> bool {
+        fault.is_no_such_object() && search.base == self.dial.settings.base
     }
 
     /// Asks on one connection. With a fault: whether the connection had served before.
@@ -167,9 +180,10 @@ impl Pool {
         let due = self.servers.load_full();
         let due = due.iter().filter(|server| server.is_due(at));
         let probes = due.map(|server| async move {
-            let root = Search::object("", &["supportedLDAPVersion"]);
+            // Not the rootDSE, which a server has whose database is gone.
+            let base = Search::object(&self.dial.settings.base, NO_ATTRIBUTES);
             // What it says is kept by the server's breaker.
-            let _ = self.search_at(server, &root, Patience::Lookup).await;
+            let _ = self.search_at(server, &base, Patience::Lookup).await;
         });
         futures_util::future::join_all(probes).await;
     }

@@ -117,8 +117,13 @@ impl Server {
             return Err(fault);
         }
         let _running = dial.meter.request(Operation::Connect);
-        let opening =
-            Connection::open(&self.address, &dial.dns, &dial.settings, &dial.credential, at);
+        let opening = Connection::open(
+            &self.address,
+            &dial.dns,
+            &dial.settings,
+            &dial.credential,
+            dial.clock,
+        );
         let opened = tokio::time::timeout(DIAL, opening)
             .await
             .unwrap_or_else(|_| Err(Fault::new(&self.name, What::Timeout)));
@@ -166,9 +171,15 @@ impl Server {
         self.breaker.lock().said.clone()
     }
 
-    pub fn failed(&self, fault: &Fault, dial: &Dial) {
+    /// How many failures were counted so far.
+    pub fn counted(&self) -> u64 {
+        self.breaker.lock().counted()
+    }
+
+    /// `begun`: [`Self::counted`] when the request began.
+    pub fn failed(&self, fault: &Fault, begun: u64, dial: &Dial) {
         let said = fault.to_string();
-        if self.breaker.lock().failed(said, (dial.clock)()) {
+        if self.breaker.lock().failed(said, begun, (dial.clock)()) {
             tracing::warn!(server = self.name, %fault, "directory server does not answer");
             dial.meter.server_up(&self.name, false);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::directory::cache::is_within;
 use crate::directory::ldap::Inner;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::groups::Found;
@@ -69,12 +70,12 @@ impl Inner {
             self.count_entries();
             let (wanted, set) = (self.wanted.load_full(), self.groups.load_full());
             let at = (self.clock)();
-            let age = Duration::from_millis(at.ms_since(set.read_at));
             let half = self.cache.fresh / 2;
             let most = if set.is_whole { half } else { half.min(GROUPS_RETRY) };
-            let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && age >= most);
+            let is_old = !is_within(set.read_at, most.as_millis() as u64, at);
+            let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && is_old);
             let is_paused = failed_at
-                .is_some_and(|failed| at.ms_since(failed) < GROUPS_PAUSE.as_millis() as u64);
+                .is_some_and(|failed| is_within(failed, GROUPS_PAUSE.as_millis() as u64, at));
             if !is_due || is_paused {
                 continue;
             }
