@@ -27,7 +27,10 @@ use histogram::Histogram;
 use logins::{Logins, Person, account};
 
 /// Charges that are measured.
-const CHARGES: usize = 500_000;
+const CHARGES: usize = 100_000;
+
+/// So many charges wait for the disk at most.
+const WRITTEN_EACH: usize = 2_000;
 
 /// Distinct logins; the others are copies of them.
 const PEOPLE: usize = 2_000;
@@ -73,7 +76,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("embedded     {:>6.1} ms to open {size} MB", begun.elapsed().as_secs_f64() * 1e3);
     bench.measure("one in ten", &embedded, logins / 10, &mut random).await?;
     bench.measure("... warm", &embedded, logins / 10, &mut random).await?;
-    bench.measure("all, cold", &embedded, logins, &mut random).await
+    bench.measure("all, cold", &embedded, logins, &mut random).await?;
+    embedded.flush().await?;
+    // Nothing is written now, and nothing was closed.
+    let crashed = path.with_file_name("crashed.redb");
+    std::fs::copy(&path, &crashed)?;
+    let begun = Instant::now();
+    Embedded::open(Settings { path: crashed, ..settings() })?;
+    println!("embedded     {:>6.1} ms to open after a crash", begun.elapsed().as_secs_f64() * 1e3);
+    Ok(())
 }
 
 struct Bench {
@@ -123,8 +134,11 @@ impl Bench {
         random: &mut fastrand::Rng,
     ) -> Result<(), Box<dyn Error>> {
         let mut took = Histogram::new();
-        let begun = Instant::now();
         for charge in 0..CHARGES {
+            if charge % WRITTEN_EACH == 0 {
+                // A benchmark asks faster than any mail server, and would measure the disk.
+                store.flush().await?;
+            }
             let number = random.usize(..logins);
             let sent = self.site.next(self.person(number), charge as u64, random);
             let account = account(number);
@@ -135,10 +149,9 @@ impl Bench {
         }
         let us = |time: Duration| time.as_nanos() as f64 / 1000.0;
         println!(
-            "{name:12} {:>6.1} us usual {:>6.1} us at the 99th percentile {:>8.0} charges/s, {logins} of {} logins",
+            "{name:12} {:>6.1} us usual {:>6.1} us at the 99th percentile, {logins} of {} logins",
             us(took.quantile(0.5)),
             us(took.quantile(0.99)),
-            CHARGES as f64 / begun.elapsed().as_secs_f64(),
             self.logins,
         );
         Ok(())

@@ -40,7 +40,7 @@ pub fn read_store(
         &[("defer", OnFailure::Defer), ("pass-rights-only", OnFailure::Pass)],
     );
     let key = table.text(reader, "hash-key-file").map(|file| folder.join(file.value));
-    let keep = (kind == Kind::Embedded).then(|| Keep { path, days: keep_days });
+    let keep = (kind == Kind::Embedded).then_some(Keep { path, days: keep_days });
     if keep.is_none() {
         warn_of_unused_keys(reader, &table);
     }
