@@ -2,6 +2,7 @@
 
 mod charge;
 mod marks;
+mod merge;
 mod rights;
 mod rounds;
 mod samples;
@@ -28,9 +29,11 @@ use crate::store::{Store, StoreFault};
 use charge::{is_accepted, transaction};
 use rounds::{Round, Rounds};
 
+pub use charge::Charged;
 pub use marks::Mark;
 pub use samples::{SAMPLES, Sample};
 
+use merge::Unresolved;
 use samples::Samples;
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
@@ -47,6 +50,7 @@ pub struct Engine {
     rules: ArcSwap<Rules>,
     rounds: Rounds,
     samples: Samples,
+    unresolved: Unresolved,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
     waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
@@ -61,6 +65,8 @@ pub struct Judged {
     pub rules: Arc<Rules>,
     pub decision: Decision,
     pub at: Timestamp,
+    /// Whom it was charged to; `None`: nobody, or not at this stage.
+    pub charged: Option<Charged>,
     /// The store did not take the charge.
     pub store_fault: Option<StoreFault>,
 }
@@ -92,6 +98,7 @@ impl Engine {
             rules: ArcSwap::from_pointee(rules),
             rounds: Rounds::default(),
             samples: Samples::default(),
+            unresolved: Unresolved::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -142,6 +149,11 @@ impl Engine {
         }
     }
 
+    /// Accounts at hand, and the bytes of their records.
+    pub fn kept(&self) -> (u64, u64) {
+        self.store.kept()
+    }
+
     /// Under which addresses are hashed.
     pub const fn key(&self) -> &HashKey {
         &self.key
@@ -180,19 +192,22 @@ impl Engine {
             _ if facts.client.is_local => None,
             _ => self.charged(case, &round),
         };
+        if let (true, Some(charged)) = (commit, &charged) {
+            self.resolve(case, &charged.account, at).await;
+        }
         let (decision, store_fault) = match &charged {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
             None => (decide(case, None, at), None),
         };
         if commit {
             self.note(case, &decision, at).await;
-            let is_final = matches!(facts.stage, Stage::Data | Stage::EndOfMessage)
-                && listener.charge_at.is(facts.stage);
-            if is_final && is_accepted(&decision.reply) {
+            if listener.charge_at.is(facts.stage) && is_accepted(&decision.reply) {
                 self.accepted(case, &round, charged.as_ref(), at);
             }
         }
-        Judged { listener: Arc::clone(listener), facts, known, rules, decision, at, store_fault }
+        let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
+        let listener = Arc::clone(listener);
+        Judged { listener, facts, known, rules, decision, at, charged, store_fault }
     }
 
     /// The message the question is about.
@@ -212,17 +227,24 @@ impl Engine {
         if case.facts.stage != Stage::Rcpt {
             return;
         }
+        let transaction = transaction(case.listener, case.facts);
+        let hashed = self.key.address(recipient);
         let mut reasons = decision.reason.into_iter().chain(decision.observed());
         if reasons.any(|reason| reason == Reason::RecipientUnknown)
             && let Some(account) = case.account_key()
+            && transaction.is_none_or(|key| self.rounds.is_first_unknown(key, hashed, at))
         {
             self.count_unknown(&account, 1, at).await;
         }
+        if decision.quota.as_ref().is_some_and(|quota| quota.verdict.is_refused())
+            && let Some(account) = case.account_key()
+        {
+            self.settle_quota(&account, at).await;
+        }
         if is_accepted(&decision.reply)
-            && let Some(key) = transaction(case.listener, case.facts)
+            && let Some(key) = transaction
         {
             let class = case.rules.domains.class_of(recipient).0;
-            let hashed = self.key.address(recipient);
             self.rounds.pass(key, recipient, hashed, class == DomainClass::External, at);
         }
     }

@@ -37,6 +37,9 @@ impl Store for Broken {
     fn preview<'a>(&'a self, _: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()> {
         self.fail(judge)
     }
+    fn kept(&self) -> (u64, u64) {
+        (0, 0)
+    }
     fn outbox(&self, _: usize) -> Operation<'_, Vec<Event>> {
         Box::pin(async { Ok(Vec::new()) })
     }

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
+use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
 use crate::config::store::read_store;
 use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
-use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
+use crate::decision::{Facing, OnGrant, Quota, QuotaFor, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Grant, Mode, Ruling, Who};
@@ -192,7 +194,8 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             );
         }
     }
-    warn_of_double_charges(reader, startup);
+    warn_of_quotas(reader, startup, rules);
+    warn_of_charging(reader, startup, rules);
     if !rules.judges_rights {
         reader.warn_all(
             "directory",
@@ -217,26 +220,6 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         );
     }
     warn_of_grants(reader, startup, rules);
-}
-
-/// A message asked about by both protocols must count once.
-fn warn_of_double_charges(reader: &mut Reader, startup: &Startup) {
-    let charges = |listen: &&Listen| listen.listener.charge_at != ChargeAt::Never;
-    for (index, listen) in startup.listen.iter().enumerate() {
-        let listener = &listen.listener;
-        let twice = startup.listen[..index].iter().filter(charges).any(|earlier| {
-            earlier.listener.mta == listener.mta && earlier.listener.protocol != listener.protocol
-        });
-        if twice && listener.charge_at != ChargeAt::Never {
-            reader.warn_all(
-                &format!("listen[{index}].charge-at"),
-                format!(
-                    "{} is charged by policy delegation and by milter: a message asked about by both counts twice; set \"never\" for one of them",
-                    listener.mta
-                ),
-            );
-        }
-    }
 }
 
 fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
@@ -265,9 +248,9 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
                 reader.warn_all(key, "\"enforce\" without a [directory]: nobody is known to it");
             }
         }
-        for group in rules.groups.names() {
+        for (index, group) in rules.groups.names().enumerate() {
             let what = format!("the group \"{group}\" has no members: there is no [directory]");
-            reader.warn_all("grant", what);
+            reader.warn_all(key_of_group(rules, index), what);
         }
         return;
     };
@@ -278,9 +261,10 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
     let DirectorySource::File(path) = directory else { return };
     match FileDirectory::open(path) {
         Ok(directory) => {
-            for group in rules.groups.names().filter(|group| !directory.has_group(group)) {
+            let groups = rules.groups.names().enumerate();
+            for (index, group) in groups.filter(|(_, group)| !directory.has_group(group)) {
                 reader.warn_all(
-                    "grant",
+                    key_of_group(rules, index),
                     format!(
                         "the group \"{group}\" is not in {}: it has no members",
                         path.display()
@@ -290,4 +274,12 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         }
         Err(faults) => reader.faults.extend(faults),
     }
+}
+
+/// Where the configuration names a group.
+fn key_of_group(rules: &Rules, index: usize) -> &'static str {
+    let is_granted = rules.grants.iter().any(|grant| grant.who == Who::Group(index));
+    let has_quota = |quota: &Quota| quota.whose == QuotaFor::Who(Who::Group(index));
+    let is_limited = rules.quotas.entries().iter().any(has_quota);
+    if is_limited && !is_granted { "quota" } else { "grant" }
 }

@@ -1,5 +1,6 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod charging;
 mod detector;
 mod directory;
 mod grants;
@@ -8,6 +9,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod quotas;
 mod replies;
 mod rights;
 mod store;
@@ -60,6 +62,8 @@ pub struct StoreSource {
     pub accounts: NonZeroUsize,
     /// Where the key of all hashed addresses is. `None`: one of this run alone.
     pub hash_key_file: Option<PathBuf>,
+    /// Records that `gatepost learn` wrote, taken in at the start where the store knows nothing of the account.
+    pub learnt_file: Option<PathBuf>,
     /// `None`: in memory only.
     pub keep: Option<Keep>,
 }

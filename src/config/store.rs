@@ -40,6 +40,14 @@ pub fn read_store(
         &[("defer", OnFailure::Defer), ("pass-rights-only", OnFailure::Pass)],
     );
     let key = table.text(reader, "hash-key-file").map(|file| folder.join(file.value));
+    let learnt = table.text(reader, "learnt-file").map(|file| folder.join(file.value));
+    if learnt.is_some() && key.is_none() && kind == Kind::Memory {
+        reader.fault(
+            table.place("learnt-file"),
+            &table.key("learnt-file"),
+            "needs hash-key-file: without it each start has a key of its own, and nobody learnt is known",
+        );
+    }
     let keep = (kind == Kind::Embedded).then_some(Keep { path, days: keep_days });
     if keep.is_none() {
         warn_of_unused_keys(reader, &table);
@@ -48,6 +56,7 @@ pub fn read_store(
     let source = StoreSource {
         accounts: NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN),
         hash_key_file: key.or_else(|| Some(keep.as_ref()?.path.with_file_name("hash.key"))),
+        learnt_file: learnt,
         keep,
     };
     (source, on_failure)

@@ -2,7 +2,7 @@
 
 pub mod clock;
 mod connection;
-mod hash_key;
+pub mod hash_key;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -32,10 +32,12 @@ use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
 use crate::engine::Engine;
 use crate::ledger::HashKey;
+use crate::mail::AccountKey;
 use crate::observe::Observer;
+use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
-use crate::store::{Embedded, Memory, Store};
+use crate::store::{Embedded, Memory, Store, StoreFault};
 
 /// How often the directory file is looked at for a change.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
@@ -112,6 +114,25 @@ fn open_store(
     }
 }
 
+/// The records `gatepost learn` wrote.
+fn learnt(file: &Path, key: HashKey) -> io::Result<Vec<(AccountKey, Record)>> {
+    let told = |why: String| io::Error::other(format!("{}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|fault| told(fault.to_string()))?;
+    from_file(&bytes, key.id()).map_err(|fault| told(fault.to_string()))
+}
+
+/// Each where the store knows nothing of its account: what it counted itself is newer.
+async fn take_in(store: &dyn Store, records: Vec<(AccountKey, Record)>) -> Result<(), StoreFault> {
+    for (account, record) in records {
+        let mut put = |known: &Record| Change {
+            record: (*known == Record::default()).then(|| record.clone()),
+            events: Vec::new(),
+        };
+        store.update(&account, &mut put).await?;
+    }
+    Ok(())
+}
+
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub async fn run(
     file: &Path,
@@ -124,6 +145,9 @@ pub async fn run(
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
     let key = hash_key::open(startup.store.hash_key_file.as_deref())?;
     let store = open_store(&startup.store, key, &observer)?;
+    if let Some(file) = &startup.store.learnt_file {
+        take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
+    }
     let engine = Arc::new(Engine::new(directory.clone(), Arc::clone(&store), key, rules));
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
@@ -276,7 +300,8 @@ impl Doors<'_> {
         let state = Control { engine, observer, listeners, clock: clock::now };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
-            let router = page_router(Arc::clone(self.observer), Arc::clone(health));
+            let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
+            let router = page_router(engine, observer, Arc::clone(health), clock::now);
             // Not waited for: the pages tell of the drain, and end with the process.
             tokio::spawn(serve::pages(http, router));
         }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use regex::Regex;
 
-use crate::decision::{Reason, Replies};
+use crate::decision::{Quotas, Reason, Replies};
 use crate::detector;
 use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
@@ -221,6 +221,7 @@ pub struct Rules {
     /// What becomes of a question that the store cannot answer. Pass: the rights alone are judged.
     pub store_on_failure: OnFailure,
     pub detector: DetectorRules,
+    pub quotas: Quotas,
 }
 
 impl Default for Rules {
@@ -247,6 +248,7 @@ impl Default for Rules {
             on_failure: OnFailure::Defer,
             store_on_failure: OnFailure::Pass,
             detector: DetectorRules::default(),
+            quotas: Quotas::default(),
         }
     }
 }

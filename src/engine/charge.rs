@@ -17,7 +17,8 @@ use crate::rights::DomainClass;
 use crate::store::StoreFault;
 
 /// Whom a question is charged to.
-pub(super) struct Charged {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
     pub account: AccountKey,
     pub class: Class,
 }
@@ -73,7 +74,9 @@ impl Engine {
                 class: if bulk { Class::Bulk } else { Class::Person },
             });
         }
+        // Bounces, and what answers by itself, charge nobody.
         let is_tracked = case.facts.login.is_none()
+            && !case.facts.envelope.sender.is_null()
             && case.known.gateway.is_none()
             && goes_out(case, round)
             && case.rules.detector.settings.networks != Mode::Off
@@ -91,6 +94,17 @@ impl Engine {
         };
         // A store that fails costs the evidence.
         let _ = self.store.update(account, &mut run).await;
+    }
+
+    /// After a clock was set back, counts of the future must not refuse until it comes.
+    pub(super) async fn settle_quota(&self, account: &AccountKey, at: Timestamp) {
+        let mut settle = |record: &Record| {
+            let mut record = record.clone();
+            let record = record.windows.settle(at).then_some(record);
+            Change { record, events: Vec::new() }
+        };
+        // A store that fails costs nothing that was counted.
+        let _ = self.store.update(account, &mut settle).await;
     }
 
     /// An accepted message: an envelope to show, and its sender has written to its recipients.

@@ -2,14 +2,18 @@
 //! counts, and this one changes nothing.
 
 mod decision_log;
+mod detection_metrics;
 mod directory_metrics;
 mod metrics;
 mod recent;
 
 use std::time::Duration;
 
+use crate::decision::Paths;
 use crate::engine::Judged;
+use crate::mail::Login;
 
+pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
@@ -38,6 +42,7 @@ impl Observer {
     /// Counts, logs and remembers a decision that took this long.
     pub fn decided(&self, judged: Judged, took: Duration) {
         self.metrics.decided(&judged, took);
+        warn_of_quota(&judged);
         let objects =
             judged.decision.reason.is_some() || judged.decision.observed().next().is_some();
         let least = if objects { LoggedDecisions::Refusals } else { LoggedDecisions::All };
@@ -48,5 +53,17 @@ impl Observer {
         if objects || self.logged == LoggedDecisions::All {
             self.recent.keep(judged, objects);
         }
+    }
+}
+
+/// Somebody has used up four fifths of a limit.
+fn warn_of_quota(judged: &Judged) {
+    let Some(quota) = judged.decision.quota.as_ref().filter(|_| judged.charged.is_some()) else {
+        return;
+    };
+    for watched in quota.verdict.watched.iter().filter(|watched| watched.is_new) {
+        let login = judged.facts.login.as_ref().map(Login::raw);
+        let used = watched.told(&judged.rules, &Paths::new());
+        tracing::warn!(id = %judged.case().id(), login, used, "a quota is nearly used up");
     }
 }

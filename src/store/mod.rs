@@ -52,6 +52,9 @@ pub trait Store: Send + Sync {
     /// Runs `judge` on the record as `update` would and drops the outcome.
     fn preview<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
 
+    /// Accounts whose records are in memory, and the bytes of these records.
+    fn kept(&self) -> (u64, u64);
+
     /// Up to `limit` events that were committed and not yet settled, the oldest first.
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>>;
 

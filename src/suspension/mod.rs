@@ -37,7 +37,8 @@ impl Suspension {
         let until =
             lasts_ms.map(|lasts| Timestamp::from_unix_ms(at.unix_ms().saturating_add(lasts)));
         // A clock set back in between has put the first message behind the last.
-        Self { id: id.into(), finding, mode, since: finding.since.min(at), imposed: at, until }
+        let finding = Finding { since: finding.since.min(at), ..finding };
+        Self { id: id.into(), finding, mode, since: finding.since, imposed: at, until }
     }
 
     pub fn is_in_force(&self, at: Timestamp) -> bool {

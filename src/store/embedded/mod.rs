@@ -266,6 +266,11 @@ impl Store for Embedded {
         Box::pin(self.preview_now(account, judge))
     }
 
+    fn kept(&self) -> (u64, u64) {
+        let each = self.inner.shards.iter().map(|shard| shard.lock().kept());
+        each.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>> {
         let events = self.inner.outbox.lock().committed.values().take(limit).cloned().collect();
         Box::pin(async move { Ok(events) })

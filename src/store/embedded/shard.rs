@@ -49,6 +49,13 @@ impl Shard {
         changed.or_else(|| self.writing.records.get(account)).or_else(|| self.clean.get(account))
     }
 
+    /// Records in memory, and their bytes.
+    pub fn kept(&self) -> (u64, u64) {
+        let clean = self.clean.iter().map(|(_, record)| record);
+        let all = clean.chain(self.changed.records.values()).chain(self.writing.records.values());
+        all.fold((0, 0), |(count, bytes), record| (count + 1, bytes + record.bytes() as u64))
+    }
+
     pub const fn landed(&self) -> u64 {
         self.landed
     }
