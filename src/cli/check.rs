@@ -1,6 +1,6 @@
 //! `gatepost check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::{DEFAULT_FILE, Exit, counted, host, say, shown, small_runtime};
@@ -10,6 +10,7 @@ use crate::detector::{Budget, HELD_DAYS_PER_1000, Settings};
 use crate::directory::meter::NoMeter;
 use crate::directory::{Examined, FileDirectory, Verdict};
 use crate::mail::Mode;
+use crate::store::Embedded;
 
 #[derive(clap::Args)]
 #[command(
@@ -27,7 +28,7 @@ pub(super) struct Arguments {
     /// Show the effective configuration, with the origin of every value
     #[arg(long, conflicts_with = "online")]
     print: bool,
-    /// Then try out what it names: each server of the directory, the groups, the snapshot
+    /// Then try out what it names: each server of the directory, the groups, the snapshot, the store's file
     #[arg(long)]
     online: bool,
 }
@@ -104,7 +105,14 @@ fn expected(detector: &Settings, accounts: Option<usize>) -> String {
 }
 
 fn check_online(config: &Config) -> Exit {
+    let mut examined: Vec<Examined> =
+        config.startup.store.keep.iter().map(|keep| look_at_store(&keep.path)).collect();
     match &config.startup.directory {
+        Some(DirectorySource::Ldap { .. }) => match examine(config) {
+            Ok(directory) => examined.extend(directory),
+            Err(fault) => examined.push(Examined::fault("directory", fault)),
+        },
+        _ if !examined.is_empty() => {}
         None => {
             say("nothing online to try: there is no [directory]\n");
             return Exit::Done;
@@ -114,16 +122,20 @@ fn check_online(config: &Config) -> Exit {
             say(&format!("nothing online to try: the directory is the file {path}\n"));
             return Exit::Done;
         }
-        Some(DirectorySource::Ldap { .. }) => {}
     }
-    let examined = match examine(config) {
-        Ok(examined) => examined,
-        Err(fault) => vec![Examined::fault("directory", fault)],
-    };
     say(&written(&examined));
     match examined.iter().any(|examined| examined.verdict == Verdict::Fault) {
         true => Exit::No,
         false => Exit::Done,
+    }
+}
+
+/// Whether it could be opened; a running daemon has it open, so it is only looked at.
+fn look_at_store(path: &Path) -> Examined {
+    let name = path.display().to_string();
+    match Embedded::look(path) {
+        Ok(()) => Examined::good(&name, "the store is there, or can be made"),
+        Err(fault) => Examined::fault(&name, fault.to_string()),
     }
 }
 

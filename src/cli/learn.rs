@@ -52,7 +52,7 @@ pub(super) fn learn(arguments: &Arguments) -> Exit {
 fn try_learn(arguments: &Arguments) -> Result<String, Failed> {
     let Config { startup, rules, .. } = load(&arguments.config)?;
     let no = |why: String| Failed { exit: Exit::No, why };
-    let Some(key_file) = &startup.hash_key_file else {
+    let Some(key_file) = &startup.store.hash_key_file else {
         return Err(no(format!(
             "{}: store.hash-key-file is missing: the daemon makes a new key at each start, and would know nobody of \
              what is learnt",

@@ -1,14 +1,14 @@
 //! Reads and checks the whole file.
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
+use crate::config::store::read_store;
 use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
 use crate::decision::{Facing, OnGrant, Quota, QuotaFor, Rules};
 use crate::directory::FileDirectory;
@@ -62,23 +62,14 @@ fn read_root(
     let http = read_http(reader, &mut root);
     let control = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
-    let (accounts, hash_key_file, learnt_file) = read_store(reader, &mut root, folder);
+    let (store, store_on_failure) = read_store(reader, &mut root, folder);
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
+    rules.store_on_failure = store_on_failure;
     rules.judges_rights |= directory.is_some();
     root.finish(reader);
-    let startup = Startup {
-        name: name.into(),
-        drain,
-        log,
-        listen,
-        http,
-        control,
-        directory,
-        accounts,
-        hash_key_file,
-        learnt_file,
-    };
+    let startup =
+        Startup { name: name.into(), drain, log, listen, http, control, directory, store };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
     (startup, rules)
@@ -146,27 +137,6 @@ fn read_control(reader: &mut Reader, root: &mut Table<'_, '_>, folder: &Path) ->
     let permissions = read_permissions(reader, &mut table);
     table.finish(reader);
     permissions.of(Socket::Unix(path))
-}
-
-fn read_store(
-    reader: &mut Reader,
-    root: &mut Table<'_, '_>,
-    folder: &Path,
-) -> (NonZeroUsize, Option<PathBuf>, Option<PathBuf>) {
-    let mut table = root.table(reader, "store");
-    table.choice(reader, "type", "memory", &[("memory", ())]);
-    let accounts = table.number(reader, "accounts", 100_000, 1..=100_000_000);
-    let key = table.text(reader, "hash-key-file").map(|file| folder.join(file.value));
-    let learnt = table.text(reader, "learnt-file").map(|file| folder.join(file.value));
-    if learnt.is_some() && key.is_none() {
-        reader.fault(
-            table.place("learnt-file"),
-            &table.key("learnt-file"),
-            "needs hash-key-file: without it each start has a key of its own, and nobody learnt is known",
-        );
-    }
-    table.finish(reader);
-    (NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN), key, learnt)
 }
 
 /// `places`: offset and key of each listener's socket.

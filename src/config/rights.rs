@@ -52,6 +52,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
         rewrites: read_rewrites(reader, root),
         replies: read_replies(reader, root),
         on_failure: OnFailure::Defer,
+        store_on_failure: OnFailure::Pass,
         detector,
         quotas,
         groups,

@@ -125,6 +125,16 @@ impl<'a> Case<'a> {
         Decision { reply, reason: settled.err(), mode, trail, found: None, quota: None, suspension }
     }
 
+    /// A decision that would let the mail pass, where what it needed cannot be had.
+    pub fn deferred(self, decision: Decision) -> Decision {
+        if decision.reason.is_some() {
+            return decision;
+        }
+        let Decision { trail, found, suspension, .. } = decision;
+        let deferred = self.decision(Err(Reason::OwnFault), trail, false, suspension.as_deref());
+        Decision { found, ..deferred }
+    }
+
     /// A refusal for a suspension bears that one's id.
     fn told_id(&self, reason: Reason, suspension: Option<&Suspension>) -> DecisionId {
         let own = suspension.filter(|_| reason == Reason::AccountSuspended);

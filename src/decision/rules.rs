@@ -218,6 +218,8 @@ pub struct Rules {
     pub rewrites: Vec<Rewrite>,
     pub replies: Replies,
     pub on_failure: OnFailure,
+    /// What becomes of a question that the store cannot answer. Pass: the rights alone are judged.
+    pub store_on_failure: OnFailure,
     pub detector: DetectorRules,
     pub quotas: Quotas,
 }
@@ -244,6 +246,7 @@ impl Default for Rules {
             rewrites: Vec::new(),
             replies: Replies::default(),
             on_failure: OnFailure::Defer,
+            store_on_failure: OnFailure::Pass,
             detector: DetectorRules::default(),
             quotas: Quotas::default(),
         }

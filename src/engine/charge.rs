@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-use crate::decision::{Case, Charge, Decision, Listener, decide, fingerprint, judge};
+use crate::decision::{Case, Charge, Decision, Listener, OnFailure, decide, fingerprint, judge};
 use crate::detector::Class;
 use crate::engine::Engine;
 use crate::engine::marks::Mark;
@@ -24,8 +24,8 @@ pub struct Charged {
 }
 
 impl Engine {
-    /// Judges with the account's record in hand. A store that fails costs the charge, not the mail: rights need
-    /// no record.
+    /// Judges with the account's record in hand. What a store that fails costs is configured: the mail is
+    /// deferred, or the charge is lost, since rights need no record. A refusal that was reached stands.
     pub(super) async fn judge_account(
         &self,
         case: Case<'_>,
@@ -56,7 +56,13 @@ impl Engine {
         } else {
             self.store.preview(&charged.account, &mut run).await
         };
-        (decided.unwrap_or_else(|| decide(case, None, at)), kept.err())
+        let decision = decided.unwrap_or_else(|| decide(case, None, at));
+        match kept {
+            Err(fault) if case.rules.store_on_failure == OnFailure::Defer => {
+                (case.deferred(decision), Some(fault))
+            }
+            kept => (decision, kept.err()),
+        }
     }
 
     /// Whom the question is charged to: a login's account, or a client that relays without one. `None`: nobody.

@@ -102,7 +102,7 @@ impl Metrics {
                 "late_answers_total",
                 "Questions by milter that were not judged within answer-within.",
             ),
-            store_errors: new.counter("store_errors_total", "Charges the store did not take."),
+            store_errors: new.counter("store_errors_total", "Charges the store did not take, and commits that failed."),
             panics: new.counter("panics_total", "Connections that ended in a fault of gatepost's own."),
             reload: Reload {
                 successful: new.gauge(
@@ -146,6 +146,11 @@ impl Metrics {
         if judged.store_fault.is_some() {
             self.store_errors.inc();
         }
+    }
+
+    /// What was written behind did not come to disk.
+    pub fn store_failed(&self) {
+        self.store_errors.inc();
     }
 
     pub fn protocol_error(&self, protocol: Protocol, kind: &str) {

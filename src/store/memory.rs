@@ -54,13 +54,6 @@ impl Memory {
         records
     }
 
-    /// Takes in records of elsewhere, each in the place of what was kept of its account.
-    pub fn take_in(&self, records: Vec<(AccountKey, Record)>) {
-        for (account, record) in records {
-            self.put(&mut self.shard(&account).lock(), account.clone(), record);
-        }
-    }
-
     /// Keeps everything, for a process that ends when it has read its input.
     pub fn unbounded() -> Self {
         Self {

@@ -3,15 +3,18 @@
 
 #[cfg(test)]
 pub mod contract;
+pub mod embedded;
 mod memory;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 
 use crate::mail::AccountKey;
 use crate::record::{Change, Event, Record};
 
+pub use embedded::Embedded;
 pub use memory::Memory;
 
 /// An operation under way.
@@ -57,4 +60,15 @@ pub trait Store: Send + Sync {
 
     /// Forgets an event that was acted on. One that is unknown or already settled is no fault.
     fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()>;
+
+    /// Until all that has changed so far is on disk.
+    fn flush(&self) -> Operation<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Writes a copy of one moment to `path`, where nothing may be yet.
+    fn backup<'a>(&'a self, path: &'a Path) -> Operation<'a, ()> {
+        let why = format!("this store keeps nothing that could be copied to {}", path.display());
+        Box::pin(async { Err(StoreFault::Unavailable(why)) })
+    }
 }
