@@ -6,6 +6,7 @@ mod merge;
 mod rights;
 mod rounds;
 mod samples;
+mod wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +33,11 @@ use rounds::{Round, Rounds};
 pub use charge::Charged;
 pub use marks::Mark;
 pub use samples::{SAMPLES, Sample};
+pub use wiring::WiringFault;
 
 use merge::Unresolved;
 use samples::Samples;
+use wiring::Wiring;
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
 /// its recipient, and up to four more behind a gateway or with extensions; Sendmail waits 10 s
@@ -51,6 +54,7 @@ pub struct Engine {
     rounds: Rounds,
     samples: Samples,
     unresolved: Unresolved,
+    wiring: Wiring,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
     waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
@@ -67,6 +71,8 @@ pub struct Judged {
     pub at: Timestamp,
     /// Whom it was charged to; `None`: nobody, or not at this stage.
     pub charged: Option<Charged>,
+    /// The mail server does not ask as it should.
+    pub wiring: Option<WiringFault>,
     /// The store did not take the charge.
     pub store_fault: Option<StoreFault>,
 }
@@ -99,6 +105,7 @@ impl Engine {
             rounds: Rounds::default(),
             samples: Samples::default(),
             unresolved: Unresolved::default(),
+            wiring: Wiring::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -199,15 +206,19 @@ impl Engine {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
             None => (decide(case, None, at), None),
         };
+        let mut wiring = None;
         if commit {
-            self.note(case, &decision, at).await;
+            wiring = self.note(case, &decision, at).await;
+            if listener.charge_at.is(facts.stage) {
+                wiring = self.wiring.charged(listener, unseen(&facts, &round));
+            }
             if listener.charge_at.is(facts.stage) && is_accepted(&decision.reply) {
                 self.accepted(case, &round, charged.as_ref(), at);
             }
         }
         let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
         let listener = Arc::clone(listener);
-        Judged { listener, facts, known, rules, decision, at, charged, store_fault }
+        Judged { listener, facts, known, rules, decision, at, charged, wiring, store_fault }
     }
 
     /// The message the question is about.
@@ -222,10 +233,15 @@ impl Engine {
     }
 
     /// Remembers a recipient that was passed, and one that nobody knows.
-    async fn note(&self, case: Case<'_>, decision: &Decision, at: Timestamp) {
-        let Some(recipient) = &case.facts.envelope.recipient else { return };
+    async fn note(
+        &self,
+        case: Case<'_>,
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Option<WiringFault> {
+        let recipient = case.facts.envelope.recipient.as_ref()?;
         if case.facts.stage != Stage::Rcpt {
-            return;
+            return None;
         }
         let transaction = transaction(case.listener, case.facts);
         let hashed = self.key.address(recipient);
@@ -245,8 +261,12 @@ impl Engine {
             && let Some(key) = transaction
         {
             let class = case.rules.domains.class_of(recipient).0;
-            self.rounds.pass(key, recipient, hashed, class == DomainClass::External, at);
+            let is_external = class == DomainClass::External;
+            if self.rounds.pass(key, recipient, hashed, is_external, at) {
+                return self.wiring.begins(case.listener);
+            }
         }
+        None
     }
 
     /// Looks up what the rules need to judge this question, and nothing else.
@@ -380,6 +400,15 @@ fn blurred(found: RecipientLookup) -> RecipientLookup {
         RecipientLookup::Found(_) => RecipientLookup::Found(Restriction::Unknown),
         other => other,
     }
+}
+
+/// Recipients of a whole message that nobody asked about at RCPT; the only one of a message names itself.
+fn unseen(facts: &Facts, round: &Round) -> u32 {
+    if facts.stage == Stage::Rcpt || facts.envelope.recipient.is_some() {
+        return 0;
+    }
+    let seen = u32::try_from(round.recipients.len()).unwrap_or(u32::MAX);
+    facts.envelope.recipient_count.saturating_sub(seen)
 }
 
 /// The groups the trail speaks of.

@@ -61,7 +61,7 @@ impl Rounds {
         Round { number, ..Round::default() }
     }
 
-    /// A recipient was passed.
+    /// A recipient was passed; `true`: the first one of its message.
     pub fn pass(
         &self,
         key: u64,
@@ -69,7 +69,7 @@ impl Rounds {
         hashed: Hashed,
         external: bool,
         at: Timestamp,
-    ) {
+    ) -> bool {
         let mut rounds = self.0.lock();
         let round = under_way(&mut rounds, key, at);
         round.has_external |= external;
@@ -78,7 +78,9 @@ impl Rounds {
             if round.in_clear.len() < IN_CLEAR {
                 round.in_clear.push(recipient.clone());
             }
+            return round.recipients.len() == 1;
         }
+        false
     }
 
     /// Whether this recipient, whom nobody knows, is asked about for the first time: Postfix asks in several lists,

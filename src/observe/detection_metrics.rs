@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::detector::{Class, Severity, Test};
-use crate::engine::Judged;
+use crate::engine::{Judged, WiringFault};
 use crate::mail::{AccountKey, Timestamp};
 use crate::rights::Mode;
 
@@ -28,6 +28,7 @@ pub struct DetectionMetrics {
     findings: Vec<IntCounter>,
     messages: [IntCounter; CLASSES.len()],
     recipients: [IntCounter; CLASSES.len()],
+    wiring: IntCounterVec,
     accounts: IntGauge,
     bytes: IntGauge,
     ranks: [Gauge; RANKS],
@@ -50,6 +51,15 @@ impl DetectionMetrics {
             "Recipients charged, by class.",
             &["class"],
         );
+        let wiring = counters(
+            registry,
+            "wiring_faults_total",
+            "Times a mail server did not ask as it should.",
+            &["fault"],
+        );
+        for fault in WiringFault::WORDS {
+            wiring.with_label_values(&[fault]);
+        }
         let ranks = GaugeVec::new(
             Opts::new(
                 "top_sender_recipients",
@@ -83,10 +93,17 @@ impl DetectionMetrics {
             findings: labelled,
             messages: by_class(&messages),
             recipients: by_class(&recipients),
+            wiring,
             accounts,
             bytes,
             ranks: std::array::from_fn(|rank| ranks.with_label_values(&[&(rank + 1).to_string()])),
             senders: Mutex::new(LruCache::new(COUNTED)),
+        }
+    }
+
+    pub(super) fn wired(&self, judged: &Judged) {
+        if let Some(fault) = judged.wiring {
+            self.wiring.with_label_values(&[fault.as_str()]).inc();
         }
     }
 

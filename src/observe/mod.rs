@@ -10,7 +10,7 @@ mod recent;
 use std::time::Duration;
 
 use crate::decision::Paths;
-use crate::engine::Judged;
+use crate::engine::{Judged, WiringFault};
 use crate::mail::Login;
 
 pub use detection_metrics::DetectionMetrics;
@@ -43,6 +43,8 @@ impl Observer {
     pub fn decided(&self, judged: Judged, took: Duration) {
         self.metrics.decided(&judged, took);
         warn_of_quota(&judged);
+        self.metrics.detection.wired(&judged);
+        warn_of_wiring(&judged);
         let objects =
             judged.decision.reason.is_some() || judged.decision.observed().next().is_some();
         let least = if objects { LoggedDecisions::Refusals } else { LoggedDecisions::All };
@@ -65,5 +67,23 @@ fn warn_of_quota(judged: &Judged) {
         let login = judged.facts.login.as_ref().map(Login::raw);
         let used = watched.told(&judged.rules, &Paths::new());
         tracing::warn!(id = %judged.case().id(), login, used, "a quota is nearly used up");
+    }
+}
+
+/// The mail server does not ask as it was told to.
+fn warn_of_wiring(judged: &Judged) {
+    let mta = &*judged.listener.mta;
+    match judged.wiring {
+        None => {}
+        Some(WiringFault::NeverCharged) => tracing::warn!(
+            mta,
+            "the last 100 messages were asked about at RCPT and none at the charging stage: nothing is charged; see charge-at"
+        ),
+        Some(WiringFault::UnseenRecipients(recipients)) => tracing::info!(
+            mta,
+            recipients,
+            id = %judged.case().id(),
+            "recipients of a message were not asked about at RCPT, and count as strangers"
+        ),
     }
 }
