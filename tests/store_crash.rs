@@ -217,7 +217,8 @@ async fn what_was_answered_for_outlives_kills() {
         askers.into_iter().for_each(|asker| asker.join().expect("no fault"));
 
         let store = folder.open();
-        for (login, told) in &load.logins.lock().expect("whole").1 {
+        let logins = std::mem::take(&mut load.logins.lock().expect("whole").1);
+        for (login, told) in &logins {
             let record = record(&store, login).await;
             let is_suspended = record.suspension.is_some();
             assert!(is_suspended || !told.is_refused, "run {run}: {login} was suspended");

@@ -106,3 +106,12 @@ impl Record {
             + self.suspension.as_ref().map_or(0, |_| size_of::<Suspension>())
     }
 }
+
+#[cfg(test)]
+impl Record {
+    /// By some finding, for good.
+    pub fn suspended(mut self) -> Self {
+        self.suspension = Some(Box::new(Suspension::sample()));
+        self
+    }
+}

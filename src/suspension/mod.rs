@@ -83,16 +83,21 @@ impl Suspension {
     }
 }
 
+/// Of some account, for the tests of whoever keeps it.
+#[cfg(test)]
+impl Suspension {
+    pub fn sample() -> Self {
+        let at = Timestamp::from_unix_ms(5_000);
+        Self::impose("0123456789AB", tests::finding(), Mode::Enforce, None, at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ledger::Meter;
 
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_unix_ms(ms)
-    }
-
-    fn finding() -> Finding {
+    pub fn finding() -> Finding {
         Finding {
             test: Test::Usual(Meter::Novel2h),
             severity: Severity::Suspend,
@@ -102,6 +107,10 @@ mod tests {
             limit: 11.0,
             since: at(4_000),
         }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
     }
 
     #[test]

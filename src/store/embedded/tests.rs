@@ -4,10 +4,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, DatabaseError, StorageBackend};
 
 use super::*;
-use crate::detector::{Finding, Severity, Test};
-use crate::mail::Mode;
 use crate::store::contract;
-use crate::suspension::Suspension;
 
 /// A folder of its own, removed at the end.
 struct Folder(PathBuf);
@@ -68,21 +65,8 @@ async fn messages(store: &Embedded, account: &str) -> Result<u64, StoreFault> {
 }
 
 async fn suspend(store: &Embedded, account: &str) -> Result<(), StoreFault> {
-    let finding = Finding {
-        test: Test::Ceiling,
-        severity: Severity::Suspend,
-        mode: Mode::Enforce,
-        value: 1.0,
-        usual: 1.0,
-        limit: 1.0,
-        since: Timestamp::default(),
-    };
-    let at = Timestamp::default();
-    let suspension = Suspension::impose("0123456789AB", finding, Mode::Enforce, None, at);
-    let mut judge = |record: &Record| {
-        let suspension = Some(Box::new(suspension.clone()));
-        Change { record: Some(Record { suspension, ..record.clone() }), events: Vec::new() }
-    };
+    let mut judge =
+        |record: &Record| Change { record: Some(record.clone().suspended()), events: Vec::new() };
     store.update(&key(account), &mut judge).await
 }
 
