@@ -4,6 +4,7 @@ mod charge;
 mod gather;
 mod marks;
 mod merge;
+mod release;
 mod rights;
 mod rounds;
 mod samples;
@@ -30,6 +31,7 @@ use rounds::{Round, Rounds};
 
 pub use charge::Charged;
 pub use marks::Mark;
+pub use release::{ReleaseFault, ReleaseVerdict};
 pub use samples::{SAMPLES, Sample};
 pub use wiring::WiringFault;
 

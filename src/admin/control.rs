@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::release;
 use crate::admin::rights;
 use crate::decision::{DecisionId, Facing, Listener, Story};
 use crate::engine::Engine;
@@ -78,6 +79,7 @@ pub fn router(control: Control) -> Router {
     Router::new()
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
+        .route("/release", post(release::ask_release))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

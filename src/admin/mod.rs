@@ -2,8 +2,10 @@
 
 mod control;
 mod page;
+mod release;
 mod rights;
 
 pub use control::{Asked, Control, ExplainFault, explain, router as control_router};
 pub use page::{Health, router as page_router};
+pub use release::{AskedRelease, Released};
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

@@ -9,6 +9,7 @@ mod export;
 mod holders;
 mod input;
 mod learn;
+mod release;
 mod rights;
 mod run;
 mod source;
@@ -81,6 +82,8 @@ enum Command {
     Directory(DirectoryCommand),
     /// Ask a policy listener as Postfix would, and show its answer
     Ask(ask::Arguments),
+    /// Lift a suspension, and say what it was
+    Release(release::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
     /// Learn from past mail whom each login writes to, and how much
@@ -112,6 +115,7 @@ pub fn run() -> ExitCode {
             export::export(&arguments).into()
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
+        Some(Command::Release(arguments)) => release::release(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }

@@ -34,6 +34,33 @@ pub(super) struct Source {
     pub offline: bool,
 }
 
+/// The running daemon alone.
+#[derive(clap::Args)]
+pub(super) struct Daemon {
+    /// Configuration file, which names the control socket
+    #[arg(short, long, default_value = DEFAULT_FILE)]
+    config: PathBuf,
+    /// The daemon's control socket, instead of the configuration's
+    #[arg(long)]
+    control: Option<PathBuf>,
+}
+
+impl Daemon {
+    pub fn control(&self) -> Result<Control, Failed> {
+        control(&self.config, self.control.as_deref())
+    }
+}
+
+fn control(config: &Path, socket: Option<&Path>) -> Result<Control, Failed> {
+    if let Some(path) = socket {
+        return Ok(Control(path.into()));
+    }
+    match load(config)?.startup.control.socket {
+        Socket::Unix(path) => Ok(Control(path)),
+        other => Err(Failed::unreachable(format!("the control socket {other} is no path"))),
+    }
+}
+
 /// Why there is no answer.
 pub(super) struct Failed {
     pub exit: Exit,
@@ -69,13 +96,7 @@ impl Failed {
 impl Source {
     /// The daemon's control socket.
     pub fn control(&self) -> Result<Control, Failed> {
-        if let Some(path) = &self.control {
-            return Ok(Control(path.clone()));
-        }
-        match load(&self.config)?.startup.control.socket {
-            Socket::Unix(path) => Ok(Control(path)),
-            other => Err(Failed::unreachable(format!("the control socket {other} is no path"))),
-        }
+        control(&self.config, self.control.as_deref())
     }
 
     /// An engine on the configuration file and its directory, without a daemon. Within a runtime.

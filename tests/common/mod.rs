@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gatepost::config::{Config, parse};
 use gatepost::decision::{HoldersLine, Listener, Outcome, Portrait, Reason};
 use gatepost::directory::{Directory, FileDirectory};
-use gatepost::engine::{Engine, Judged};
+use gatepost::engine::{Engine, Judged, ReleaseFault, ReleaseVerdict};
 use gatepost::ledger::HashKey;
 use gatepost::mail::{
     AccountKey, Address, Certificate, Client, Facts, Login, Protocol, Reply, Stage, Timestamp,
@@ -111,6 +111,18 @@ impl Site {
 
     pub fn judge(&self, facts: Facts) -> Judged {
         self.runtime.block_on(self.engine.judge(&self.listener, facts, at()))
+    }
+
+    pub fn release(
+        &self,
+        login: &str,
+        verdict: ReleaseVerdict,
+        commit: bool,
+        at: Timestamp,
+    ) -> Result<String, ReleaseFault> {
+        let login = Login::parse(login.as_bytes()).expect("a login");
+        let lifted = self.engine.release(&login, verdict, commit, at);
+        self.runtime.block_on(lifted).map(|suspension| suspension.id.to_string())
     }
 
     /// As `judge`, at another time.
