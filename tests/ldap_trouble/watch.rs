@@ -21,6 +21,9 @@ async fn watched(servers: &[&Server]) -> Site {
     assert_eq!(site.memberships("alice").await, "ynn");
     site.tend();
     servers[0].reaches(&polls(), 2).await;
+    // With the first poll all is asked for again.
+    assert_eq!(site.memberships("bob").await, "nyn");
+    assert_eq!(site.memberships("alice").await, "ynn");
     site
 }
 
@@ -44,6 +47,21 @@ async fn who_is_put_into_the_deny_group_is_denied_after_the_next_poll() {
     // And let out of it again.
     server.change("No-Mail", |group| group.remove("member"));
     becomes(&site, "bob", "nyn").await;
+}
+
+#[tokio::test]
+async fn what_changed_before_the_first_poll_counts() {
+    let server = Server::start(people());
+    let mut site =
+        Site::with(&[&server], |plan| plan.cache.watch = Some(Duration::from_millis(20)));
+    server.on(polls().first(1), Deviation::result(53, ""));
+    assert_eq!(site.memberships("alice").await, "ynn");
+    assert_eq!(site.memberships("bob").await, "nyn");
+    join(&server, "bob", "No-Mail");
+    join(&server, "Mail-Relay", "Left-The-House");
+    site.tend();
+    becomes(&site, "bob", "nyy").await;
+    becomes(&site, "alice", "yny").await;
 }
 
 #[tokio::test]

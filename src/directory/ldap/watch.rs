@@ -27,8 +27,8 @@ pub(super) struct Changes {
     pub ids: HashSet<String>,
     /// A group is among them: renamed or moved, it may be one that is known by another DN.
     pub is_of_groups: bool,
-    /// What has changed cannot be told: another server answers now, which counts by itself, or an entry
-    /// cannot be read.
+    /// What has changed cannot be told: nobody has counted yet, another server answers now, which counts
+    /// by itself, or an entry cannot be read.
     pub is_gap: bool,
 }
 
@@ -71,9 +71,9 @@ impl Watch {
         let by = format!("{} {}", server.name, root.first_text("dsServiceName").unwrap_or(""));
         // A number that went back: the database was restored.
         if by != self.counted_by || highest + 1 < self.next {
-            let is_gap = !self.counted_by.is_empty();
             (self.counted_by, self.next) = (by, highest + 1);
-            return Ok(Changes { is_gap, ..Changes::default() });
+            // Even the first time: what was read before may have changed since.
+            return Ok(Changes { is_gap: true, ..Changes::default() });
         }
         if highest < self.next {
             return Ok(Changes::default());
