@@ -2,9 +2,11 @@
 
 mod charge;
 mod marks;
+mod merge;
 mod rights;
 mod rounds;
 mod samples;
+mod wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +30,14 @@ use crate::store::{Store, StoreFault};
 use charge::{is_accepted, transaction};
 use rounds::{Round, Rounds};
 
+pub use charge::Charged;
 pub use marks::Mark;
 pub use samples::{SAMPLES, Sample};
+pub use wiring::WiringFault;
 
+use merge::Unresolved;
 use samples::Samples;
+use wiring::Wiring;
 
 /// One lookup, whatever the directory does meanwhile. A question makes one for its login and one for
 /// its recipient, and up to four more behind a gateway or with extensions; Sendmail waits 10 s
@@ -47,6 +53,8 @@ pub struct Engine {
     rules: ArcSwap<Rules>,
     rounds: Rounds,
     samples: Samples,
+    unresolved: Unresolved,
+    wiring: Wiring,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
     waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
@@ -61,6 +69,10 @@ pub struct Judged {
     pub rules: Arc<Rules>,
     pub decision: Decision,
     pub at: Timestamp,
+    /// Whom it was charged to; `None`: nobody, or not at this stage.
+    pub charged: Option<Charged>,
+    /// The mail server does not ask as it should.
+    pub wiring: Option<WiringFault>,
     /// The store did not take the charge.
     pub store_fault: Option<StoreFault>,
 }
@@ -92,6 +104,8 @@ impl Engine {
             rules: ArcSwap::from_pointee(rules),
             rounds: Rounds::default(),
             samples: Samples::default(),
+            unresolved: Unresolved::default(),
+            wiring: Wiring::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -142,6 +156,11 @@ impl Engine {
         }
     }
 
+    /// Accounts at hand, and the bytes of their records.
+    pub fn kept(&self) -> (u64, u64) {
+        self.store.kept()
+    }
+
     /// Under which addresses are hashed.
     pub const fn key(&self) -> &HashKey {
         &self.key
@@ -180,19 +199,26 @@ impl Engine {
             _ if facts.client.is_local => None,
             _ => self.charged(case, &round),
         };
+        if let (true, Some(charged)) = (commit, &charged) {
+            self.resolve(case, &charged.account, at).await;
+        }
         let (decision, store_fault) = match &charged {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
             None => (decide(case, None, at), None),
         };
+        let mut wiring = None;
         if commit {
-            self.note(case, &decision, at).await;
-            let is_final = matches!(facts.stage, Stage::Data | Stage::EndOfMessage)
-                && listener.charge_at.is(facts.stage);
-            if is_final && is_accepted(&decision.reply) {
+            wiring = self.note(case, &decision, at).await;
+            if listener.charge_at.is(facts.stage) {
+                wiring = self.wiring.charged(listener, unseen(&facts, &round));
+            }
+            if listener.charge_at.is(facts.stage) && is_accepted(&decision.reply) {
                 self.accepted(case, &round, charged.as_ref(), at);
             }
         }
-        Judged { listener: Arc::clone(listener), facts, known, rules, decision, at, store_fault }
+        let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
+        let listener = Arc::clone(listener);
+        Judged { listener, facts, known, rules, decision, at, charged, wiring, store_fault }
     }
 
     /// The message the question is about.
@@ -207,24 +233,40 @@ impl Engine {
     }
 
     /// Remembers a recipient that was passed, and one that nobody knows.
-    async fn note(&self, case: Case<'_>, decision: &Decision, at: Timestamp) {
-        let Some(recipient) = &case.facts.envelope.recipient else { return };
+    async fn note(
+        &self,
+        case: Case<'_>,
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Option<WiringFault> {
+        let recipient = case.facts.envelope.recipient.as_ref()?;
         if case.facts.stage != Stage::Rcpt {
-            return;
+            return None;
         }
+        let transaction = transaction(case.listener, case.facts);
+        let hashed = self.key.address(recipient);
         let mut reasons = decision.reason.into_iter().chain(decision.observed());
         if reasons.any(|reason| reason == Reason::RecipientUnknown)
             && let Some(account) = case.account_key()
+            && transaction.is_none_or(|key| self.rounds.is_first_unknown(key, hashed, at))
         {
             self.count_unknown(&account, 1, at).await;
         }
+        if decision.quota.as_ref().is_some_and(|quota| quota.verdict.is_refused())
+            && let Some(account) = case.account_key()
+        {
+            self.settle_quota(&account, at).await;
+        }
         if is_accepted(&decision.reply)
-            && let Some(key) = transaction(case.listener, case.facts)
+            && let Some(key) = transaction
         {
             let class = case.rules.domains.class_of(recipient).0;
-            let hashed = self.key.address(recipient);
-            self.rounds.pass(key, recipient, hashed, class == DomainClass::External, at);
+            let is_external = class == DomainClass::External;
+            if self.rounds.pass(key, recipient, hashed, is_external, at) {
+                return self.wiring.begins(case.listener);
+            }
         }
+        None
     }
 
     /// Looks up what the rules need to judge this question, and nothing else.
@@ -358,6 +400,15 @@ fn blurred(found: RecipientLookup) -> RecipientLookup {
         RecipientLookup::Found(_) => RecipientLookup::Found(Restriction::Unknown),
         other => other,
     }
+}
+
+/// Recipients of a whole message that nobody asked about at RCPT; the only one of a message names itself.
+fn unseen(facts: &Facts, round: &Round) -> u32 {
+    if facts.stage == Stage::Rcpt || facts.envelope.recipient.is_some() {
+        return 0;
+    }
+    let seen = u32::try_from(round.recipients.len()).unwrap_or(u32::MAX);
+    facts.envelope.recipient_count.saturating_sub(seen)
 }
 
 /// The groups the trail speaks of.

@@ -9,6 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use crate::engine::Engine;
+use crate::mail::Timestamp;
 use crate::observe::Observer;
 
 /// Whether the daemon takes questions: all sockets are bound, and it is not stopping. A directory
@@ -30,22 +32,31 @@ impl Health {
 
 #[derive(Clone)]
 struct Page {
+    engine: Arc<Engine>,
     observer: Arc<Observer>,
     health: Arc<Health>,
+    clock: fn() -> Timestamp,
 }
 
 /// The pages for Prometheus and load balancers.
-pub fn router(observer: Arc<Observer>, health: Arc<Health>) -> Router {
+pub fn router(
+    engine: Arc<Engine>,
+    observer: Arc<Observer>,
+    health: Arc<Health>,
+    clock: fn() -> Timestamp,
+) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "gatepost is healthy\n" }))
         .route("/-/ready", get(ready))
-        .with_state(Page { observer, health })
+        .with_state(Page { engine, observer, health, clock })
 }
 
 async fn metrics(State(page): State<Page>) -> impl IntoResponse {
     // Prometheus 3 refuses a scrape without this content type.
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let (accounts, bytes) = page.engine.kept();
+    page.observer.metrics.detection.refresh(accounts, bytes, (page.clock)());
     match page.observer.metrics.expose() {
         Ok(text) => (StatusCode::OK, kind, text),
         Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, kind, fault.to_string().into_bytes()),

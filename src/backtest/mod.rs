@@ -1,6 +1,7 @@
 //! What would have happened: past mail through the engine, at several budgets side by side.
 
 mod known;
+mod page;
 mod replay;
 mod report;
 mod run;

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Mark};
 use crate::history::{Message, Outcome as Taken};
 use crate::ledger::HashKey;
 use crate::mail::{Address, Facts, Mode, Protocol, Reply, Stage, Timestamp};
-use crate::store::Memory;
+use crate::store::{Memory, Store};
 use crate::suspension::Suspension;
 
 /// What a message would have been answered.
@@ -98,6 +98,22 @@ impl Replay {
             ours: HashSet::new(),
             judged: 0,
         }
+    }
+
+    /// A site that learns whom everybody writes to, and judges nothing.
+    pub fn learning(terms: Terms, key: HashKey) -> (Self, Arc<Memory>) {
+        let mut rules = terms.rules.unwrap_or_default();
+        rules.detector.settings.mode = Mode::Off;
+        let store = Arc::new(Memory::unbounded());
+        let replay = Self {
+            engine: Engine::new(terms.directory, Arc::clone(&store) as Arc<dyn Store>, key, rules),
+            listener: Arc::new(Listener { mode: Mode::Observe, ..listener() }),
+            // What was accepted then is learnt, whatever the rights are now.
+            asks_rights: false,
+            ours: HashSet::new(),
+            judged: 0,
+        };
+        (replay, store)
     }
 
     /// Judges the next message; one that was refused in its time is evidence and no message.

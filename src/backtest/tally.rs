@@ -40,6 +40,8 @@ pub struct Tally {
     /// Days of a login with at least one held message, and with a suspension.
     pub held_days: u64,
     pub suspended_days: u64,
+    /// When messages were held.
+    pub held_at: Vec<Timestamp>,
     /// Messages refused by their reason.
     pub refused: BTreeMap<&'static str, u64>,
     people: HashMap<CompactString, Person>,
@@ -70,6 +72,8 @@ pub struct Person {
     pub suspensions: u64,
     /// The highest it came to a limit that suspends, without a suspension.
     pub nearest: Option<(Test, f32, Timestamp)>,
+    /// The highest share of a limit, suspended or not.
+    pub highest: f32,
     /// Each day's highest readings, in the order of [`Meter::ALL`].
     pub peaks: Vec<[f32; Meter::ALL.len()]>,
     months: HashSet<i64>,
@@ -124,6 +128,7 @@ impl Tally {
             Verdict::Pass | Verdict::Hold => {
                 let is_held = outcome.verdict == Verdict::Hold;
                 if is_held {
+                    self.held_at.push(message.at);
                     person.held += 1;
                     if person.held_day.replace(day) != Some(day) {
                         self.held_days += 1;
@@ -196,6 +201,9 @@ impl Person {
             for (peak, reading) in peaks.iter_mut().zip(found.readings) {
                 *peak = peak.max(reading);
             }
+        }
+        if let Some((_, share)) = found.nearest {
+            self.highest = self.highest.max(share);
         }
         if let Some((test, share)) = found.nearest
             && outcome.verdict != Verdict::Suspend

@@ -1,25 +1,24 @@
 //! `gatepost backtest`
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::backtest::{
     Each, Known, LEAST_COVERAGE, Names, Outcome, Plan, Replay, Report, RunFault, Terms, run,
 };
+use crate::cli::input::{Input, bar};
 use crate::cli::source::{Failed, load};
 use crate::cli::{Exit, say};
 use crate::config::Config;
-use crate::daemon::{clock, open_directory};
+use crate::daemon::open_directory;
 use crate::detector::Budget;
 use crate::directory::meter::NoMeter;
-use crate::history::{History, Message, Source};
+use crate::history::Message;
 use crate::settings::duration;
 
 #[derive(clap::Args)]
@@ -52,68 +51,16 @@ pub(super) struct Arguments {
     /// A suspension is lifted by itself after this, such as 4h; 0: at once. Without: never
     #[arg(long, value_name = "DURATION", value_parser = lift_after)]
     lift_after: Option<Duration>,
+    /// Write the report as one page with plots, for a browser
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Show numbers in the place of names, so that the report may be shown to others
     #[arg(long)]
     redact: bool,
 }
 
-/// Past mail.
-#[derive(clap::Args)]
-#[group(required = true, multiple = false)]
-pub(super) struct InputFiles {
-    /// Files of one JSON object a line: at (ms since 1970), login, client, sender, recipients, message
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    envelopes: Vec<PathBuf>,
-    /// Files of one recipient a line, separated by tabs: unix time, login, message, recipient
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    tsv: Vec<PathBuf>,
-    /// Logs of Postfix and Sendmail, rotated ones too, or `journalctl -o json`
-    #[arg(long, value_name = "FILES", num_args = 1..)]
-    maillog: Vec<PathBuf>,
-}
-
-#[derive(clap::Args)]
-pub(super) struct Input {
-    #[command(flatten)]
-    files: InputFiles,
-    /// The time zone of logs whose stamps have none, such as Europe/Berlin [default: this machine's]
-    #[arg(long, value_name = "ZONE", value_parser = zone, requires = "maillog")]
-    zone: Option<TimeZone>,
-}
-
-impl Input {
-    /// Opens it; files may be plain, gzip, xz or zstd, and `-` is stdin.
-    pub fn open(&self) -> Result<History, Failed> {
-        let InputFiles { envelopes, tsv, maillog } = &self.files;
-        let source = if !envelopes.is_empty() {
-            Source::Envelopes(envelopes.clone())
-        } else if !tsv.is_empty() {
-            Source::Tsv(tsv.clone())
-        } else {
-            let zone = self.zone.clone().unwrap_or_else(TimeZone::system);
-            Source::Maillog { files: maillog.clone(), zone }
-        };
-        History::open(source, clock::now()).map_err(|fault| Failed::of(&fault))
-    }
-
-    pub fn name(&self) -> String {
-        let InputFiles { envelopes, tsv, maillog } = &self.files;
-        let mut files = envelopes.iter().chain(tsv).chain(maillog);
-        match (files.next(), files.count()) {
-            (Some(first), 0) if first.as_os_str() == "-" => "stdin".into(),
-            (Some(first), 0) => first.display().to_string(),
-            (Some(first), more) => format!("{} and {more} more", first.display()),
-            (None, _) => String::new(),
-        }
-    }
-}
-
 fn lift_after(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
-}
-
-fn zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text).map_err(|fault| fault.to_string())
 }
 
 pub(super) fn backtest(arguments: &Arguments) -> Exit {
@@ -149,6 +96,13 @@ fn try_backtest(arguments: &Arguments) -> Result<Exit, Failed> {
         lifts: arguments.lift_after.is_some(),
         names: Names::new(arguments.redact),
     };
+    if let Some(file) = &arguments.report {
+        let written = report.page().and_then(|page| Ok(std::fs::write(file, page)?));
+        written.map_err(|fault| Failed {
+            exit: Exit::No,
+            why: format!("{}: {fault}", file.display()),
+        })?;
+    }
     say(&report.text());
     let share = report.coverage.as_ref().map(|coverage| coverage.share().unwrap_or(0.0));
     Ok(if share.is_some_and(|share| share < LEAST_COVERAGE) { Exit::No } else { Exit::Done })
@@ -225,20 +179,4 @@ fn decisions(file: &Path) -> io::Result<Each> {
         serde_json::to_writer(&mut out, &Line::of(message, outcome))?;
         out.write_all(b"\n")
     }))
-}
-
-/// On a terminal alone.
-fn bar(history: &History) -> ProgressBar {
-    let total = history.progress().total;
-    let bar = match total {
-        _ if !io::stderr().is_terminal() => return ProgressBar::hidden(),
-        Some(total) => ProgressBar::new(total),
-        None => ProgressBar::no_length(),
-    };
-    let style =
-        ProgressStyle::with_template("{bar:40} {percent} % {bytes} of {total_bytes}, {eta}");
-    if let (Ok(style), Some(_)) = (style, total) {
-        bar.set_style(style);
-    }
-    bar
 }

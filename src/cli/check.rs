@@ -1,13 +1,16 @@
 //! `gatepost check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::{DEFAULT_FILE, Exit, counted, host, say, shown, small_runtime};
 use crate::config::{self, Config, DirectorySource};
 use crate::daemon::open_directory;
+use crate::detector::{Budget, HELD_DAYS_PER_1000, Settings};
 use crate::directory::meter::NoMeter;
-use crate::directory::{Examined, Verdict};
+use crate::directory::{Examined, FileDirectory, Verdict};
+use crate::mail::Mode;
+use crate::store::Embedded;
 
 #[derive(clap::Args)]
 #[command(
@@ -25,7 +28,7 @@ pub(super) struct Arguments {
     /// Show the effective configuration, with the origin of every value
     #[arg(long, conflicts_with = "online")]
     print: bool,
-    /// Then try out what it names: each server of the directory, the groups, the snapshot
+    /// Then try out what it names: each server of the directory, the groups, the snapshot, the store's file
     #[arg(long)]
     online: bool,
 }
@@ -56,11 +59,60 @@ pub(super) fn check(arguments: &Arguments) -> Exit {
         some => format!(", {}", counted(some, "warning")),
     };
     say(&format!("{file}: no faults{warnings}\n"));
-    if arguments.online { check_online(&config) } else { Exit::Done }
+    if arguments.online {
+        return check_online(&config);
+    }
+    say(&false_alarms(&config));
+    Exit::Done
+}
+
+/// What the detector will cost the innocent, in absolute numbers.
+fn false_alarms(config: &Config) -> String {
+    let detector = &config.rules.detector.settings;
+    let accounts = match &config.startup.directory {
+        Some(DirectorySource::File(path)) => {
+            FileDirectory::open(path).ok().map(|file| file.size().0)
+        }
+        _ => None,
+    };
+    expected(detector, accounts)
+}
+
+/// `accounts`: `None` where nobody knows how many there are.
+fn expected(detector: &Settings, accounts: Option<usize>) -> String {
+    if detector.mode == Mode::Off {
+        return String::new();
+    }
+    let users = accounts.map_or_else(|| "1000 users".into(), |known| counted(known, "account"));
+    let number = accounts.unwrap_or(1000) as f64;
+    let held = match detector.hold {
+        Mode::Off => String::new(),
+        Mode::Observe | Mode::Enforce => {
+            let days = number * HELD_DAYS_PER_1000 / 1000.0;
+            format!(", {days:.1} days of a user with mail on hold")
+        }
+    };
+    let mut text = format!(
+        "false alarms to expect of {users} in a month, if they write as those of email-Eu-core:\n"
+    );
+    for budget in Budget::ALL {
+        let set = if budget == detector.budget { " (set)" } else { "" };
+        let suspended = number * budget.share();
+        let name = format!("budget {}{set}", budget.as_str());
+        text += &format!("  {name:<16}  {suspended:.2} suspensions{held}\n");
+    }
+    text
 }
 
 fn check_online(config: &Config) -> Exit {
+    let mut examined: Vec<Examined> =
+        config.startup.store.keep.iter().map(|keep| look_at_store(&keep.path)).collect();
     match &config.startup.directory {
+        Some(DirectorySource::Ldap { .. }) => match examine(config) {
+            Ok(directory) => examined.extend(directory),
+            Err(fault) => examined.push(Examined::fault("directory", fault)),
+        },
+        _ if !examined.is_empty() => {}
         None => {
             say("nothing online to try: there is no [directory]\n");
             return Exit::Done;
@@ -70,16 +122,20 @@ fn check_online(config: &Config) -> Exit {
             say(&format!("nothing online to try: the directory is the file {path}\n"));
             return Exit::Done;
         }
-        Some(DirectorySource::Ldap { .. }) => {}
     }
-    let examined = match examine(config) {
-        Ok(examined) => examined,
-        Err(fault) => vec![Examined::fault("directory", fault)],
-    };
     say(&written(&examined));
     match examined.iter().any(|examined| examined.verdict == Verdict::Fault) {
         true => Exit::No,
         false => Exit::Done,
+    }
+}
+
+/// Whether it could be opened; a running daemon has it open, so it is only looked at.
+fn look_at_store(path: &Path) -> Examined {
+    let name = path.display().to_string();
+    match Embedded::look(path) {
+        Ok(()) => Examined::good(&name, "the store is there, or can be made"),
+        Err(fault) => Examined::fault(&name, fault.to_string()),
     }
 }
 
@@ -120,6 +176,26 @@ const NAME: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn false_alarms_are_told_for_the_accounts_there_are() {
+        let mut detector = Settings { budget: Budget::Third, ..Settings::default() };
+        let told = "\
+false alarms to expect of 240 accounts in a month, if they write as those of email-Eu-core:
+  budget 0.3 (set)  0.07 suspensions, 3.7 days of a user with mail on hold
+  budget 1          0.24 suspensions, 3.7 days of a user with mail on hold
+  budget 3          0.72 suspensions, 3.7 days of a user with mail on hold
+";
+        assert_eq!(expected(&detector, Some(240)), told);
+        assert!(expected(&detector, None).contains("of 1000 users in a month"));
+        assert!(
+            expected(&detector, None).contains("budget 1          1.00 suspensions, 15.3 days")
+        );
+        detector.hold = Mode::Off;
+        assert!(expected(&detector, None).ends_with("  budget 3          3.00 suspensions\n"));
+        detector.mode = Mode::Off;
+        assert_eq!(expected(&detector, Some(240)), "");
+    }
 
     #[test]
     fn verdicts_stand_below_one_another_and_are_counted() {

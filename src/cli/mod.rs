@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `explain`, `rights`, `directory export`, `ask`; without a word,
+//! The command line: `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
 //! the quick start.
 
 mod ask;
@@ -7,6 +7,8 @@ mod check;
 mod explain;
 mod export;
 mod holders;
+mod input;
+mod learn;
 mod rights;
 mod run;
 mod source;
@@ -81,6 +83,8 @@ enum Command {
     Ask(ask::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
+    /// Learn from past mail whom each login writes to, and how much
+    Learn(learn::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -109,6 +113,7 @@ pub fn run() -> ExitCode {
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
+        Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }
 }
 

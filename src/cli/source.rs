@@ -83,7 +83,7 @@ impl Source {
         let config = load(&self.config)?;
         let directory = open_directory(&config.startup, Arc::new(NoMeter))
             .map_err(|fault| Failed::unreachable(fault.to_string()))?;
-        let store = Arc::new(Memory::new(config.startup.accounts));
+        let store = Arc::new(Memory::new(config.startup.store.accounts));
         Ok((Engine::new(directory, store, HashKey::default(), config.rules), config.startup))
     }
 }

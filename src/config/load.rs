@@ -1,14 +1,16 @@
 //! Reads and checks the whole file.
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
+use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
+use crate::config::store::read_store;
 use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
-use crate::decision::{ChargeAt, Facing, OnGrant, Rules};
+use crate::decision::{Facing, OnGrant, Quota, QuotaFor, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
 use crate::rights::{Grant, Mode, Ruling, Who};
@@ -60,22 +62,14 @@ fn read_root(
     let http = read_http(reader, &mut root);
     let control = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
-    let (accounts, hash_key_file) = read_store(reader, &mut root, folder);
+    let (store, store_on_failure) = read_store(reader, &mut root, folder);
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
+    rules.store_on_failure = store_on_failure;
     rules.judges_rights |= directory.is_some();
     root.finish(reader);
-    let startup = Startup {
-        name: name.into(),
-        drain,
-        log,
-        listen,
-        http,
-        control,
-        directory,
-        accounts,
-        hash_key_file,
-    };
+    let startup =
+        Startup { name: name.into(), drain, log, listen, http, control, directory, store };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
     (startup, rules)
@@ -145,19 +139,6 @@ fn read_control(reader: &mut Reader, root: &mut Table<'_, '_>, folder: &Path) ->
     permissions.of(Socket::Unix(path))
 }
 
-fn read_store(
-    reader: &mut Reader,
-    root: &mut Table<'_, '_>,
-    folder: &Path,
-) -> (NonZeroUsize, Option<PathBuf>) {
-    let mut table = root.table(reader, "store");
-    table.choice(reader, "type", "memory", &[("memory", ())]);
-    let accounts = table.number(reader, "accounts", 100_000, 1..=100_000_000);
-    let key = table.text(reader, "hash-key-file").map(|file| folder.join(file.value));
-    table.finish(reader);
-    (NonZeroUsize::new(accounts).unwrap_or(NonZeroUsize::MIN), key)
-}
-
 /// `places`: offset and key of each listener's socket.
 fn check_sockets(reader: &mut Reader, startup: &Startup, places: &[(usize, String)]) {
     let mut taken = vec![(startup.control.socket.clone(), "control.socket".to_string())];
@@ -213,7 +194,8 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
             );
         }
     }
-    warn_of_double_charges(reader, startup);
+    warn_of_quotas(reader, startup, rules);
+    warn_of_charging(reader, startup, rules);
     if !rules.judges_rights {
         reader.warn_all(
             "directory",
@@ -238,26 +220,6 @@ fn warn_of_rules(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         );
     }
     warn_of_grants(reader, startup, rules);
-}
-
-/// A message asked about by both protocols must count once.
-fn warn_of_double_charges(reader: &mut Reader, startup: &Startup) {
-    let charges = |listen: &&Listen| listen.listener.charge_at != ChargeAt::Never;
-    for (index, listen) in startup.listen.iter().enumerate() {
-        let listener = &listen.listener;
-        let twice = startup.listen[..index].iter().filter(charges).any(|earlier| {
-            earlier.listener.mta == listener.mta && earlier.listener.protocol != listener.protocol
-        });
-        if twice && listener.charge_at != ChargeAt::Never {
-            reader.warn_all(
-                &format!("listen[{index}].charge-at"),
-                format!(
-                    "{} is charged by policy delegation and by milter: a message asked about by both counts twice; set \"never\" for one of them",
-                    listener.mta
-                ),
-            );
-        }
-    }
 }
 
 fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
@@ -286,9 +248,9 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
                 reader.warn_all(key, "\"enforce\" without a [directory]: nobody is known to it");
             }
         }
-        for group in rules.groups.names() {
+        for (index, group) in rules.groups.names().enumerate() {
             let what = format!("the group \"{group}\" has no members: there is no [directory]");
-            reader.warn_all("grant", what);
+            reader.warn_all(key_of_group(rules, index), what);
         }
         return;
     };
@@ -299,9 +261,10 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
     let DirectorySource::File(path) = directory else { return };
     match FileDirectory::open(path) {
         Ok(directory) => {
-            for group in rules.groups.names().filter(|group| !directory.has_group(group)) {
+            let groups = rules.groups.names().enumerate();
+            for (index, group) in groups.filter(|(_, group)| !directory.has_group(group)) {
                 reader.warn_all(
-                    "grant",
+                    key_of_group(rules, index),
                     format!(
                         "the group \"{group}\" is not in {}: it has no members",
                         path.display()
@@ -311,4 +274,12 @@ fn warn_of_grants(reader: &mut Reader, startup: &Startup, rules: &Rules) {
         }
         Err(faults) => reader.faults.extend(faults),
     }
+}
+
+/// Where the configuration names a group.
+fn key_of_group(rules: &Rules, index: usize) -> &'static str {
+    let is_granted = rules.grants.iter().any(|grant| grant.who == Who::Group(index));
+    let has_quota = |quota: &Quota| quota.whose == QuotaFor::Who(Who::Group(index));
+    let is_limited = rules.quotas.entries().iter().any(has_quota);
+    if is_limited && !is_granted { "quota" } else { "grant" }
 }

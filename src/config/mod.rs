@@ -1,5 +1,6 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod charging;
 mod detector;
 mod directory;
 mod grants;
@@ -8,10 +9,13 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod quotas;
 mod replies;
 mod rights;
+mod store;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +53,26 @@ pub struct Startup {
     pub control: Endpoint,
     /// `None`: no directory, so that every login is unknown.
     pub directory: Option<DirectorySource>,
-    /// Records the memory store keeps.
-    pub accounts: std::num::NonZeroUsize,
+    pub store: StoreSource,
+}
+
+/// What is remembered of accounts, and where.
+pub struct StoreSource {
+    /// Records kept in memory.
+    pub accounts: NonZeroUsize,
     /// Where the key of all hashed addresses is. `None`: one of this run alone.
     pub hash_key_file: Option<PathBuf>,
+    /// Records that `gatepost learn` wrote, taken in at the start where the store knows nothing of the account.
+    pub learnt_file: Option<PathBuf>,
+    /// `None`: in memory only.
+    pub keep: Option<Keep>,
+}
+
+/// A store that outlives the process.
+pub struct Keep {
+    pub path: PathBuf,
+    /// Records untouched for longer are removed.
+    pub days: u32,
 }
 
 /// Where accounts and groups are.

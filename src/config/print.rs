@@ -57,7 +57,7 @@ pub fn restart_needed(running: &[Setting], new: &[Setting]) -> Vec<String> {
         let of_startup = settings.iter().filter(|s| {
             STARTUP.contains(&s.header.as_str())
                 // What a missing answer means is a rule, and live.
-                && (s.header != "[directory.cache]" || s.key != "on-failure")
+                && (!["[directory.cache]", "[store]"].contains(&&*s.header) || s.key != "on-failure")
         });
         of_startup.map(|s| (format!("{} {}", s.header, s.key), s.value.clone())).collect()
     };

@@ -5,6 +5,7 @@ use regex::Regex;
 use crate::config::detector::read_detector;
 use crate::config::grants::{read_grants, read_ruling, read_sender};
 use crate::config::networks::{parse_fingerprint, parse_name, parse_network};
+use crate::config::quotas::read_quotas;
 use crate::config::replies::read_replies;
 use crate::decision::{
     Gateway, GatewayMatch, Identity, OnFailure, RecipientRules, Rewrite, Rules, Standing,
@@ -29,6 +30,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
     let grants = read_grants(reader, root, &mut groups);
     let detector = read_detector(reader, root, &mut groups);
     let sender = read_sender(reader, root, &mut groups);
+    let quotas = read_quotas(reader, root, &mut groups);
     let mut submit_table = root.table(reader, "submit");
     let submit_mode = submit_table.choice(reader, "mode", "enforce", &GRANT_MODES);
     submit_table.finish(reader);
@@ -50,7 +52,9 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
         rewrites: read_rewrites(reader, root),
         replies: read_replies(reader, root),
         on_failure: OnFailure::Defer,
+        store_on_failure: OnFailure::Pass,
         detector,
+        quotas,
         groups,
         grants,
         sender,

@@ -8,7 +8,7 @@ use tokio_util::codec::Decoder;
 
 use crate::daemon::clock::{self, Stopwatch};
 use crate::daemon::connection::{End, Peer, Service, caught, write};
-use crate::decision::{AtEnd, ChargeAt};
+use crate::decision::{AtEnd, ChargeAt, Hold};
 use crate::mail::Facts;
 use crate::wire::milter::{Codec, Command, Fault, Session, Step, Wants};
 
@@ -61,7 +61,7 @@ fn wants(service: &Service) -> Wants {
     Wants {
         data: listener.charge_at == ChargeAt::Data,
         id_header: service.id_header,
-        quarantine: listener.at_end == AtEnd::Quarantine,
+        quarantine: listener.at_end == AtEnd::Quarantine || listener.hold == Hold::Queue,
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod clock;
 mod connection;
-mod hash_key;
+pub mod hash_key;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -25,15 +25,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Control, Health, control_router, page_router};
-use crate::config::{Config, DirectorySource, Startup};
+use crate::config::{Config, DirectorySource, Startup, StoreSource};
 use crate::daemon::listen::{Handed, bind};
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
 use crate::engine::Engine;
+use crate::ledger::HashKey;
+use crate::mail::AccountKey;
 use crate::observe::Observer;
+use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
-use crate::store::Memory;
+use crate::store::embedded::{OpenFault, Settings};
+use crate::store::{Embedded, Memory, Store, StoreFault};
 
 /// How often the directory file is looked at for a change.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
@@ -42,6 +46,7 @@ const REFRESH_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum StartFault {
     Directory(Vec<Fault>),
+    Store { path: PathBuf, fault: OpenFault },
     Socket { socket: String, fault: io::Error },
     Other(io::Error),
 }
@@ -52,6 +57,9 @@ impl fmt::Display for StartFault {
             Self::Directory(faults) => {
                 let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
+            }
+            Self::Store { path, fault } => {
+                write!(f, "cannot open the store {}: {fault}", path.display())
             }
             Self::Socket { socket, fault } => write!(f, "cannot listen on {socket}: {fault}"),
             Self::Other(fault) => write!(f, "{fault}"),
@@ -84,6 +92,47 @@ pub fn open_directory(
     })
 }
 
+/// The store the configuration names. `observer` is told what it fails to write.
+fn open_store(
+    source: &StoreSource,
+    key: HashKey,
+    observer: &Arc<Observer>,
+) -> Result<Arc<dyn Store>, StartFault> {
+    let Some(keep) = &source.keep else { return Ok(Arc::new(Memory::new(source.accounts))) };
+    let observer = Arc::clone(observer);
+    let opened = Embedded::open(Settings {
+        path: keep.path.clone(),
+        key,
+        accounts: source.accounts,
+        keep_days: keep.days,
+        clock: clock::now,
+        on_fault: Box::new(move || observer.metrics.store_failed()),
+    });
+    match opened {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(fault) => Err(StartFault::Store { path: keep.path.clone(), fault }),
+    }
+}
+
+/// The records `gatepost learn` wrote.
+fn learnt(file: &Path, key: HashKey) -> io::Result<Vec<(AccountKey, Record)>> {
+    let told = |why: String| io::Error::other(format!("{}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|fault| told(fault.to_string()))?;
+    from_file(&bytes, key.id()).map_err(|fault| told(fault.to_string()))
+}
+
+/// Each where the store knows nothing of its account: what it counted itself is newer.
+async fn take_in(store: &dyn Store, records: Vec<(AccountKey, Record)>) -> Result<(), StoreFault> {
+    for (account, record) in records {
+        let mut put = |known: &Record| Change {
+            record: (*known == Record::default()).then(|| record.clone()),
+            events: Vec::new(),
+        };
+        store.update(&account, &mut put).await?;
+    }
+    Ok(())
+}
+
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub async fn run(
     file: &Path,
@@ -94,9 +143,12 @@ pub async fn run(
     let Config { startup, rules, settings, .. } = config;
     let observer = Arc::new(Observer::new(startup.log.decisions));
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
-    let store = Arc::new(Memory::new(startup.accounts));
-    let key = hash_key::open(startup.hash_key_file.as_deref())?;
-    let engine = Arc::new(Engine::new(directory.clone(), store, key, rules));
+    let key = hash_key::open(startup.store.hash_key_file.as_deref())?;
+    let store = open_store(&startup.store, key, &observer)?;
+    if let Some(file) = &startup.store.learnt_file {
+        take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
+    }
+    let engine = Arc::new(Engine::new(directory.clone(), Arc::clone(&store), key, rules));
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
@@ -141,6 +193,9 @@ pub async fn run(
     if let Some(tending) = tending {
         // It writes down what it knows; a disk that hangs must not keep the daemon.
         let _ = tokio::time::timeout(startup.drain, tending).await;
+    }
+    if let Err(fault) = store.flush().await {
+        tracing::error!(%fault, "what was counted last is lost");
     }
     match drained {
         Ok(()) => tracing::info!("stopped"),
@@ -245,7 +300,8 @@ impl Doors<'_> {
         let state = Control { engine, observer, listeners, clock: clock::now };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
-            let router = page_router(Arc::clone(self.observer), Arc::clone(health));
+            let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
+            let router = page_router(engine, observer, Arc::clone(health), clock::now);
             // Not waited for: the pages tell of the drain, and end with the process.
             tokio::spawn(serve::pages(http, router));
         }

@@ -2,9 +2,11 @@
 //! charged to it, in one step.
 
 use crate::decision::checks::Judging;
-use crate::decision::{Because, Case, Check, Decision, Hold, Outcome, Reason, Step, Trail};
+use crate::decision::{
+    Because, Case, Check, Decision, Hold, Outcome, QuotaTold, QuotaVerdict, Reason, Step, Trail,
+};
 use crate::detector::{Class, Finding, Inspection, Severity, inspect};
-use crate::ledger::{Hashed, Message, Weight};
+use crate::ledger::{Counter, Hashed, Message, Weight};
 use crate::mail::{Mode, Reply, Timestamp};
 use crate::record::{Change, Record};
 use crate::rights::{Membership, Subject, Who};
@@ -22,6 +24,7 @@ pub struct Charge<'a> {
 /// How a message was answered, as the record keeps it.
 const PASSED: u8 = 0;
 const HELD: u8 = 1;
+const HELD_BY_QUOTA: u8 = 2;
 
 /// Judges one message with the account's record in hand, and charges it when it passes or is held. Pure, so
 /// that the store may run it twice.
@@ -33,15 +36,44 @@ pub fn judge(case: Case, charge: &Charge, record: &Record, at: Timestamp) -> (De
     let may_grant = judging.may_grant();
     let trail = judging.trail;
     let Err(reason) = settled else {
-        return Charging { case, charge, record, trail, at }.run(may_grant);
+        return Charging { case, charge, record, trail, quota: None, at }.run(may_grant);
     };
-    (case.decision(Err(reason), trail, false, record.in_force(at)), Change::default())
+    if case.listener.mode == Mode::Enforce {
+        let decision = case.decision(Err(reason), trail, false, record.in_force(at));
+        return (decision, Change::default());
+    }
+    // Whoever observes lets it through all the same.
+    let (mut decision, change) =
+        Charging { case, charge, record, trail, quota: None, at }.run(false);
+    decision.reason = Some(reason);
+    (decision, change)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Pass,
-    Hold,
+    Hold(Reason),
     Refuse(Reason),
+}
+
+impl Verdict {
+    /// Of two the severer: a suspension, a refusal for good, one for now, a hold.
+    fn max(self, other: Self) -> Self {
+        let rank = |verdict| match verdict {
+            Self::Pass => 0,
+            Self::Hold(_) => 1,
+            Self::Refuse(Reason::AccountSuspended) => 4,
+            Self::Refuse(reason) if reason.is_passing() => 2,
+            Self::Refuse(_) => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+/// Messages and recipients as quotas count them; a further recipient of one message is none.
+fn counted(weight: &Weight) -> (u32, u32) {
+    let is_message = weight.is_retry || weight.increments.of(Counter::Messages2m) > 0.0;
+    (u32::from(is_message), weight.count)
 }
 
 struct Charging<'a> {
@@ -49,20 +81,22 @@ struct Charging<'a> {
     charge: &'a Charge<'a>,
     record: Record,
     trail: Trail,
+    quota: Option<QuotaTold>,
     at: Timestamp,
 }
 
 impl Charging<'_> {
     fn run(mut self, may_grant: bool) -> (Decision, Change) {
         let (verdict, inspection) = self.verdict();
-        let Self { case, record, trail, at, .. } = self;
+        let Self { case, record, trail, quota, at, .. } = self;
         let suspension = record.in_force(at);
         let mut decision = match verdict {
             Verdict::Pass => case.decision(Ok(()), trail, may_grant, suspension),
             Verdict::Refuse(reason) => case.decision(Err(reason), trail, false, suspension),
-            Verdict::Hold => case.held(trail, suspension),
+            Verdict::Hold(reason) => case.held(reason, trail, suspension),
         };
         decision.found = Some(Box::new(inspection));
+        decision.quota = quota.map(Box::new);
         (decision, Change { record: Some(record), events: Vec::new() })
     }
 
@@ -79,15 +113,18 @@ impl Charging<'_> {
         let before = usage.counters().clone();
         usage.count(&weight);
         let inspection = self.inspect(&weight);
-        if let Some(observed) = inspection.observed {
+        let is_shadowed = self.record.suspension.is_some();
+        // Told once: the shadow stands for the rest of it.
+        let is_told = |finding: &Finding| is_shadowed && finding.severity == Severity::Suspend;
+        if let Some(observed) = inspection.observed.filter(|finding| !is_told(finding)) {
             let reason = reason_of(observed.severity);
             self.step(Outcome::WouldObject(reason), Because::ObservedFound);
         }
         let mode = self.case.listener.mode;
         let enforces = mode == Mode::Enforce;
-        let (at, is_shadowed) = (self.at, self.record.suspension.is_some());
-        let verdict = match inspection.enforced {
-            // Told once: the shadow stands for the rest of it.
+        let at = self.at;
+        let by_quota = self.by_quota(&weight);
+        let by_detector = match inspection.enforced {
             Some(_) if is_shadowed && !enforces => Verdict::Pass,
             None if self.case.rules.detector.settings.mode == Mode::Off => {
                 self.step(Outcome::NotAsked, Because::ModeOff);
@@ -110,17 +147,66 @@ impl Charging<'_> {
         {
             self.impose(observed, Mode::Observe);
         }
+        // The severest counts; what only observes is charged as it went.
+        let verdict = by_detector.max(by_quota);
+        if !matches!(verdict, Verdict::Refuse(_)) || !enforces {
+            self.charge_quota(&weight);
+        }
         let usage = &mut self.record.usage;
         match verdict {
             // Refused whole, it is neither counted nor learnt.
-            Verdict::Refuse(Reason::AccountSuspended) if enforces => usage.set_counters(before),
+            Verdict::Refuse(
+                Reason::AccountSuspended | Reason::QuotaExceeded | Reason::QuotaRejected,
+            ) if enforces => usage.set_counters(before),
             Verdict::Refuse(Reason::Suspected) if enforces => {
                 usage.take_deferred(message, &weight, HELD, at);
             }
-            Verdict::Hold if enforces => usage.take_in(message, &weight, HELD, at),
+            Verdict::Hold(reason) if enforces => {
+                let by_quota = reason != Reason::Suspected;
+                let answer = if by_quota { HELD_BY_QUOTA } else { HELD };
+                usage.take_in(message, &weight, answer, at);
+            }
             _ => usage.take_in(message, &weight, PASSED, at),
         }
         (verdict, inspection)
+    }
+
+    /// A message that comes again counts again here: something after us may have taken it.
+    fn by_quota(&mut self, weight: &Weight) -> Verdict {
+        let (messages, recipients) = counted(weight);
+        self.quota = self.case.quota(&self.record, messages, recipients, self.at);
+        let Some(quota) = &self.quota else { return Verdict::Pass };
+        let (exceeded, observed) = (quota.verdict.exceeded, quota.verdict.observed);
+        if let Some(observed) = observed {
+            let outcome = Outcome::WouldObject(observed.limit.on_exceed.reason());
+            self.step_of(Check::Quota, outcome, Because::QuotaObserved);
+        }
+        let Some(exceeded) = exceeded else {
+            self.step_of(Check::Quota, Outcome::Pass, Because::QuotaLeft);
+            return Verdict::Pass;
+        };
+        let reason = exceeded.limit.on_exceed.reason();
+        if exceeded.refuses() {
+            self.step_of(Check::Quota, Outcome::Objects(reason), Because::QuotaExceeded);
+            return Verdict::Refuse(reason);
+        }
+        if self.case.listener.hold == Hold::Pass {
+            self.step_of(Check::Quota, Outcome::WouldObject(reason), Because::QuotaExceeded);
+            return Verdict::Pass;
+        }
+        self.step_of(Check::Quota, Outcome::Objects(reason), Because::QuotaExceeded);
+        self.hold_here(reason)
+    }
+
+    fn charge_quota(&mut self, weight: &Weight) {
+        let quotas = &self.case.rules.quotas;
+        if quotas.windows().is_empty() {
+            return;
+        }
+        let (messages, recipients) = counted(weight);
+        let none = QuotaVerdict::default();
+        let verdict = self.quota.as_ref().map_or(&none, |quota| &quota.verdict);
+        quotas.charge(verdict, &mut self.record.windows, messages, recipients, self.at);
     }
 
     fn inspect(&self, weight: &Weight) -> Inspection {
@@ -138,8 +224,12 @@ impl Charging<'_> {
             self.step(Outcome::Pass, Because::AnsweredBefore);
             return Verdict::Pass;
         }
-        self.step(Outcome::Objects(Reason::Suspected), Because::AnsweredBefore);
-        self.hold_here()
+        let (check, reason) = match answer {
+            HELD_BY_QUOTA => (Check::Quota, Reason::QuotaExceeded),
+            _ => (Check::Detector, Reason::Suspected),
+        };
+        self.step_of(check, Outcome::Objects(reason), Because::AnsweredBefore);
+        self.hold_here(reason)
     }
 
     fn hold(&mut self, enforces: bool) -> Verdict {
@@ -149,14 +239,14 @@ impl Charging<'_> {
             return Verdict::Pass;
         }
         self.step(Outcome::Objects(Reason::Suspected), Because::Found);
-        self.hold_here()
+        self.hold_here(Reason::Suspected)
     }
 
-    fn hold_here(&self) -> Verdict {
+    fn hold_here(&self, reason: Reason) -> Verdict {
         match self.case.listener.hold {
             Hold::Pass => Verdict::Pass,
-            Hold::Queue => Verdict::Hold,
-            Hold::Defer => Verdict::Refuse(Reason::Suspected),
+            Hold::Queue => Verdict::Hold(reason),
+            Hold::Defer => Verdict::Refuse(reason),
         }
     }
 
@@ -172,7 +262,11 @@ impl Charging<'_> {
     }
 
     fn step(&mut self, outcome: Outcome, because: Because) {
-        self.trail.push(Step { check: Check::Detector, outcome, because });
+        self.step_of(Check::Detector, outcome, because);
+    }
+
+    fn step_of(&mut self, check: Check, outcome: Outcome, because: Because) {
+        self.trail.push(Step { check, outcome, because });
     }
 }
 
@@ -196,8 +290,8 @@ impl Case<'_> {
         list.iter().any(|who| subject.is(who) == Membership::Yes)
     }
 
-    fn held(self, trail: Trail, suspension: Option<&Suspension>) -> Decision {
-        let mut decision = self.decision(Err(Reason::Suspected), trail, false, suspension);
+    fn held(self, reason: Reason, trail: Trail, suspension: Option<&Suspension>) -> Decision {
+        let mut decision = self.decision(Err(reason), trail, false, suspension);
         if let Reply::Refuse(refusal) = decision.reply {
             decision.reply = Reply::Hold(refusal);
         }

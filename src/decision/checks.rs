@@ -1,7 +1,7 @@
 //! The checks in their order; the first objection settles the matter.
 
 use crate::decision::{
-    Because, Case, Check, Facing, OnFailure, OnGrant, Outcome, Reason, Step, Trail,
+    Because, Case, Check, Facing, OnFailure, OnGrant, Outcome, QuotaTold, Reason, Step, Trail,
 };
 use crate::mail::{Mode, Stage, Timestamp};
 use crate::record::Record;
@@ -13,8 +13,11 @@ use crate::suspension::Suspension;
 
 /// One run through the checks.
 pub(super) struct Judging<'a> {
-    case: Case<'a>,
+    pub(super) case: Case<'a>,
     suspension: Option<&'a Suspension>,
+    /// What is kept of the account, and when it is asked.
+    record: Option<(&'a Record, Timestamp)>,
+    pub(super) quota: Option<Box<QuotaTold>>,
     /// Of the recipient's domain; `None` without a recipient.
     class: Option<DomainClass>,
     pub(super) trail: Trail,
@@ -29,7 +32,16 @@ impl<'a> Judging<'a> {
         let recipient = case.facts.envelope.recipient.as_ref();
         let class = recipient.map(|recipient| case.rules.domains.class_of(recipient).0);
         let suspension = record.and_then(|record| record.in_force(at));
-        Self { case, suspension, class, trail: Trail::new(), granted: false, by_failure: false }
+        Self {
+            case,
+            suspension,
+            record: record.map(|record| (record, at)),
+            quota: None,
+            class,
+            trail: Trail::new(),
+            granted: false,
+            by_failure: false,
+        }
     }
 
     pub(super) fn run(&mut self) -> Result<(), Reason> {
@@ -47,7 +59,12 @@ impl<'a> Judging<'a> {
         self.check_submit()?;
         self.check_sender()?;
         self.check_recipient()?;
-        self.check_relay()
+        self.check_relay()?;
+        match self.record {
+            // What is charged is judged as a whole message, once.
+            Some((record, at)) if self.case.asks_quota() => self.check_quota(record, at),
+            _ => Ok(()),
+        }
     }
 
     /// OK is said only at RCPT, only for an explicit allow, never for a pass by failure.
@@ -362,7 +379,7 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn object(
+    pub(super) fn object(
         &mut self,
         check: Check,
         mode: Mode,
@@ -401,7 +418,7 @@ impl<'a> Judging<'a> {
         self.step(check, Outcome::NotAsked, because);
     }
 
-    fn step(&mut self, check: Check, outcome: Outcome, because: Because) {
+    pub(super) fn step(&mut self, check: Check, outcome: Outcome, because: Because) {
         self.trail.push(Step { check, outcome, because });
     }
 }

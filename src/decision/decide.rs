@@ -2,7 +2,8 @@
 
 use crate::decision::checks::Judging;
 use crate::decision::{
-    AtEnd, DecisionId, Identity, Known, Listener, Outcome, Reason, ReplyNames, Rules, Trail,
+    AtEnd, DecisionId, Identity, Known, Listener, Outcome, QuotaVerdict, Reason, Remaining,
+    ReplyNames, Rules, Trail,
 };
 use crate::detector::Inspection;
 use crate::mail::{AccountKey, Facts, Login, Mode, Reply, SmtpReply, Stage, Timestamp};
@@ -19,6 +20,13 @@ pub struct Case<'a> {
     pub rules: &'a Rules,
 }
 
+/// What quotas say of a message, and what was left before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaTold {
+    pub verdict: QuotaVerdict,
+    pub remaining: Vec<Remaining>,
+}
+
 /// The answer, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -30,6 +38,8 @@ pub struct Decision {
     pub trail: Trail,
     /// What the detector found, where it was asked.
     pub found: Option<Box<Inspection>>,
+    /// What the quotas say, where some hold.
+    pub quota: Option<Box<QuotaTold>>,
     /// The suspension that stands, or that this decision imposes.
     pub suspension: Option<Box<Suspension>>,
 }
@@ -63,8 +73,11 @@ pub fn decide(case: Case, record: Option<&Record>, at: Timestamp) -> Decision {
     let mut judging = Judging::new(case, record, at);
     let settled = judging.run();
     let may_grant = judging.may_grant();
+    let quota = judging.quota.take();
     let suspension = record.and_then(|record| record.in_force(at));
-    case.decision(settled, judging.trail, may_grant, suspension)
+    let mut decision = case.decision(settled, judging.trail, may_grant, suspension);
+    decision.quota = quota;
+    decision
 }
 
 impl<'a> Case<'a> {
@@ -109,7 +122,17 @@ impl<'a> Case<'a> {
             _ => Reply::NoObjection,
         };
         let suspension = suspension.cloned().map(Box::new);
-        Decision { reply, reason: settled.err(), mode, trail, found: None, suspension }
+        Decision { reply, reason: settled.err(), mode, trail, found: None, quota: None, suspension }
+    }
+
+    /// A decision that would let the mail pass, where what it needed cannot be had.
+    pub fn deferred(self, decision: Decision) -> Decision {
+        if decision.reason.is_some() {
+            return decision;
+        }
+        let Decision { trail, found, suspension, .. } = decision;
+        let deferred = self.decision(Err(Reason::OwnFault), trail, false, suspension.as_deref());
+        Decision { found, ..deferred }
     }
 
     /// A refusal for a suspension bears that one's id.

@@ -7,6 +7,9 @@ mod entries;
 mod holders;
 mod id;
 mod portrait;
+mod quota_check;
+mod quota_words;
+mod quotas;
 mod reason;
 mod replies;
 mod rules;
@@ -15,11 +18,15 @@ mod trail;
 mod words;
 
 pub use charge::{Charge, judge};
-pub use decide::{Case, Decision, decide};
+pub use decide::{Case, Decision, QuotaTold, decide};
 pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, RightHolder};
 pub use id::{DecisionId, fingerprint};
 pub use portrait::{
     Found, May, Portrait, ShownAccount, ShownEntry, ShownGroup, ShownRight, ShownSenders, Verdict,
+};
+pub use quotas::{
+    Exceeded, Limit, Limits, OnExceed, Quota, QuotaFor, QuotaVerdict, Quotas, Rate, Remaining,
+    Watched, judge_quotas, remaining,
 };
 pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};

@@ -20,6 +20,8 @@ pub enum Reason {
     LoginAmbiguous,
     AccountSuspended,
     Suspected,
+    QuotaExceeded,
+    QuotaRejected,
     RecipientUnknown,
     RecipientAuthenticatedOnly,
     RecipientRestricted,
@@ -29,7 +31,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 22] = [
         Reason::LoginRequired,
         Reason::RelayWithoutLogin,
         Reason::RelayMissing,
@@ -44,6 +46,8 @@ impl Reason {
         Reason::LoginAmbiguous,
         Reason::AccountSuspended,
         Reason::Suspected,
+        Reason::QuotaExceeded,
+        Reason::QuotaRejected,
         Reason::RecipientUnknown,
         Reason::RecipientAuthenticatedOnly,
         Reason::RecipientRestricted,
@@ -69,6 +73,8 @@ impl Reason {
             Self::LoginAmbiguous => "login-ambiguous",
             Self::AccountSuspended => "account-suspended",
             Self::Suspected => "suspected",
+            Self::QuotaExceeded => "quota-exceeded",
+            Self::QuotaRejected => "quota-rejected",
             Self::RecipientUnknown => "recipient-unknown",
             Self::RecipientAuthenticatedOnly => "recipient-authenticated-only",
             Self::RecipientRestricted => "recipient-restricted",
@@ -85,6 +91,7 @@ impl Reason {
             Self::AccountLocked
                 | Self::LoginAmbiguous
                 | Self::Suspected
+                | Self::QuotaExceeded
                 | Self::DirectorySilent
                 | Self::OwnFault
         )
@@ -114,6 +121,10 @@ impl Reason {
             }
             Self::AccountSuspended => "550 5.7.13 Sending is suspended for this account",
             Self::Suspected => "451 4.7.1 This message cannot be taken now, try again later",
+            Self::QuotaExceeded => {
+                "450 4.7.28 {login} has reached its sending quota, try again later"
+            }
+            Self::QuotaRejected => "550 5.7.28 {login} has reached its sending quota",
             Self::RecipientUnknown => "550 5.1.1 {recipient} is not known here",
             Self::RecipientAuthenticatedOnly => {
                 "550 5.7.1 {recipient} takes mail from logged-in senders only"

@@ -186,6 +186,11 @@ mod tests {
                 Reason::Suspected,
                 "451 4.7.1 [0123456789AB] This message cannot be taken now, try again later",
             ),
+            (
+                Reason::QuotaExceeded,
+                "450 4.7.28 [0123456789AB] bob has reached its sending quota, try again later",
+            ),
+            (Reason::QuotaRejected, "550 5.7.28 [0123456789AB] bob has reached its sending quota"),
             (Reason::RecipientUnknown, "550 5.1.1 [0123456789AB] x@far.test is not known here"),
             (
                 Reason::RecipientAuthenticatedOnly,

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use regex::Regex;
 
-use crate::decision::{Reason, Replies};
+use crate::decision::{Quotas, Reason, Replies};
 use crate::detector;
 use crate::mail::{Facts, Login, Protocol, Stage};
 use crate::rights::{
@@ -218,7 +218,10 @@ pub struct Rules {
     pub rewrites: Vec<Rewrite>,
     pub replies: Replies,
     pub on_failure: OnFailure,
+    /// What becomes of a question that the store cannot answer. Pass: the rights alone are judged.
+    pub store_on_failure: OnFailure,
     pub detector: DetectorRules,
+    pub quotas: Quotas,
 }
 
 impl Default for Rules {
@@ -243,7 +246,9 @@ impl Default for Rules {
             rewrites: Vec::new(),
             replies: Replies::default(),
             on_failure: OnFailure::Defer,
+            store_on_failure: OnFailure::Pass,
             detector: DetectorRules::default(),
+            quotas: Quotas::default(),
         }
     }
 }

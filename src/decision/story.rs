@@ -307,6 +307,12 @@ impl Teller<'_> {
                 format!("ask {login} whether this mail is its own"),
                 "or name it in [detector] bulk, if it writes to many by trade".into(),
             ],
+            Reason::QuotaExceeded | Reason::QuotaRejected => vec![
+                "wait until the quota is free again".into(),
+                format!(
+                    "or give {login} a larger one: a [[quota]] for a user outweighs all others"
+                ),
+            ],
             Reason::RecipientUnknown => vec!["check the spelling of the recipient".into()],
             Reason::RecipientAuthenticatedOnly => vec!["log in before sending".into()],
             Reason::RecipientRestricted | Reason::RecipientDenied => {

@@ -14,6 +14,7 @@ pub enum Check {
     Sender,
     Recipient,
     Relay,
+    Quota,
     Detector,
 }
 
@@ -25,6 +26,7 @@ impl Check {
             Self::Sender => "sender",
             Self::Recipient => "recipient",
             Self::Relay => "relay",
+            Self::Quota => "quota",
             Self::Detector => "detector",
         }
     }
@@ -49,6 +51,12 @@ pub enum Outcome {
 /// What an outcome rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
+    /// The quota has room, or nearly none; how much is left.
+    QuotaLeft,
+    /// The quota has no room.
+    QuotaExceeded,
+    /// The quota that only observes has no room.
+    QuotaObserved,
     /// The suspension that stands.
     Suspended,
     /// The finding of this decision.

@@ -2,7 +2,7 @@
 
 use crate::decision::entries::Entries;
 use crate::decision::story::Teller;
-use crate::decision::{Because, Check, Outcome};
+use crate::decision::{Because, Check, Exceeded, Outcome, QuotaVerdict};
 use crate::detector;
 use crate::mail::{Mode, visible};
 use crate::rights::{AccountState, Finding, Lookup, Restriction, Source};
@@ -73,6 +73,9 @@ impl<'a> Teller<'a> {
             Because::RecipientFound(restriction) => restriction_words(restriction).into(),
             Because::RecipientNotFound => "the directory does not know this recipient".into(),
             Because::Relay { client, login, routed } => self.relay(client, login, routed),
+            Because::QuotaLeft => self.quota_left(),
+            Because::QuotaExceeded => self.quota_exceeded(|verdict| verdict.exceeded),
+            Because::QuotaObserved => self.quota_exceeded(|verdict| verdict.observed),
             Because::Suspended => self.suspended(),
             Because::Found => self.detected(self.decision.found.as_ref().and_then(|f| f.enforced)),
             Because::ObservedFound => {
@@ -91,18 +94,30 @@ impl<'a> Teller<'a> {
         }
     }
 
+    fn quota_left(&self) -> String {
+        let Some(quota) = &self.decision.quota else { return "a quota has room".into() };
+        let told = quota.remaining.iter().map(|left| left.told(self.rules(), self.paths));
+        let told = told.collect::<Vec<_>>().join("; ");
+        if quota.verdict.watched.is_empty() { told } else { format!("{told}; nearly used up") }
+    }
+
+    fn quota_exceeded(&self, which: fn(&QuotaVerdict) -> Option<Exceeded>) -> String {
+        let exceeded = self.decision.quota.as_ref().and_then(|quota| which(&quota.verdict));
+        exceeded
+            .map_or_else(|| "a quota has no room".into(), |it| it.told(self.rules(), self.paths))
+    }
+
     fn suspended(&self) -> String {
         let Some(suspension) = &self.decision.suspension else { return "suspended".into() };
         let until = suspension
             .until
             .map_or_else(|| "until it is released".into(), |until| format!("until {until}"));
         format!(
-            "{} by {} since {}, {until}: {}; the first message of it came at {}",
+            "{} by {} since {}, {until}: {}",
             if suspension.mode == Mode::Enforce { "suspended" } else { "would be suspended" },
             suspension.id,
             suspension.imposed,
             self.detected(Some(suspension.finding)),
-            suspension.since
         )
     }
 
@@ -110,10 +125,11 @@ impl<'a> Teller<'a> {
         match found {
             Some(found) => {
                 format!(
-                    "{} {found} (test {}, {})",
+                    "{} {found} (test {}, {}); the first message of it came at {}",
                     self.login(),
                     found.test,
-                    found.severity.as_str()
+                    found.severity.as_str(),
+                    found.since
                 )
             }
             None => "held before".into(),

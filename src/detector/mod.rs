@@ -8,7 +8,9 @@ use crate::ledger::{Counter, Meter, Usage, Weight};
 use crate::mail::{Mode, Timestamp};
 
 pub use finding::Finding;
-pub use tests::{Budget, CEILING, GIANT, Limit, Severity, Test, holds_at, suspends_at};
+pub use tests::{
+    Budget, CEILING, GIANT, HELD_DAYS_PER_1000, Limit, Severity, Test, holds_at, suspends_at,
+};
 
 use tests::{UNKNOWN, UNKNOWN_PRIOR};
 
@@ -52,6 +54,16 @@ pub enum Class {
     Bulk,
     /// A client that relays without a login.
     Client,
+}
+
+impl Class {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Bulk => "bulk",
+            Self::Client => "client",
+        }
+    }
 }
 
 impl Settings {

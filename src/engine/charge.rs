@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-use crate::decision::{Case, Charge, Decision, Listener, decide, fingerprint, judge};
+use crate::decision::{Case, Charge, Decision, Listener, OnFailure, decide, fingerprint, judge};
 use crate::detector::Class;
 use crate::engine::Engine;
 use crate::engine::marks::Mark;
@@ -17,14 +17,15 @@ use crate::rights::DomainClass;
 use crate::store::StoreFault;
 
 /// Whom a question is charged to.
-pub(super) struct Charged {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
     pub account: AccountKey,
     pub class: Class,
 }
 
 impl Engine {
-    /// Judges with the account's record in hand. A store that fails costs the charge, not the mail: rights need
-    /// no record.
+    /// Judges with the account's record in hand. What a store that fails costs is configured: the mail is
+    /// deferred, or the charge is lost, since rights need no record. A refusal that was reached stands.
     pub(super) async fn judge_account(
         &self,
         case: Case<'_>,
@@ -55,7 +56,13 @@ impl Engine {
         } else {
             self.store.preview(&charged.account, &mut run).await
         };
-        (decided.unwrap_or_else(|| decide(case, None, at)), kept.err())
+        let decision = decided.unwrap_or_else(|| decide(case, None, at));
+        match kept {
+            Err(fault) if case.rules.store_on_failure == OnFailure::Defer => {
+                (case.deferred(decision), Some(fault))
+            }
+            kept => (decision, kept.err()),
+        }
     }
 
     /// Whom the question is charged to: a login's account, or a client that relays without one. `None`: nobody.
@@ -67,7 +74,9 @@ impl Engine {
                 class: if bulk { Class::Bulk } else { Class::Person },
             });
         }
+        // Bounces, and what answers by itself, charge nobody.
         let is_tracked = case.facts.login.is_none()
+            && !case.facts.envelope.sender.is_null()
             && case.known.gateway.is_none()
             && goes_out(case, round)
             && case.rules.detector.settings.networks != Mode::Off
@@ -85,6 +94,17 @@ impl Engine {
         };
         // A store that fails costs the evidence.
         let _ = self.store.update(account, &mut run).await;
+    }
+
+    /// After a clock was set back, counts of the future must not refuse until it comes.
+    pub(super) async fn settle_quota(&self, account: &AccountKey, at: Timestamp) {
+        let mut settle = |record: &Record| {
+            let mut record = record.clone();
+            let record = record.windows.settle(at).then_some(record);
+            Change { record, events: Vec::new() }
+        };
+        // A store that fails costs nothing that was counted.
+        let _ = self.store.update(account, &mut settle).await;
     }
 
     /// An accepted message: an envelope to show, and its sender has written to its recipients.

@@ -33,6 +33,8 @@ pub struct Round {
     /// Each once, in the order in which they came.
     pub recipients: Vec<Hashed>,
     pub in_clear: Vec<Address>,
+    /// Those nobody knows, whatever became of them.
+    unknown: Vec<Hashed>,
     /// Some are of no domain of ours.
     pub has_external: bool,
     /// A final question was asked; the next RCPT is another message's.
@@ -59,7 +61,7 @@ impl Rounds {
         Round { number, ..Round::default() }
     }
 
-    /// A recipient was passed.
+    /// A recipient was passed; `true`: the first one of its message.
     pub fn pass(
         &self,
         key: u64,
@@ -67,21 +69,30 @@ impl Rounds {
         hashed: Hashed,
         external: bool,
         at: Timestamp,
-    ) {
+    ) -> bool {
         let mut rounds = self.0.lock();
-        let round = rounds.get_or_insert_mut(key, Round::default);
-        if is_old(round, at) || round.is_final {
-            let number = if round.is_final { round.number.wrapping_add(1) } else { round.number };
-            *round = Round { number, ..Round::default() };
-        }
-        round.touched = at;
+        let round = under_way(&mut rounds, key, at);
         round.has_external |= external;
         if round.recipients.len() < RECIPIENTS && !round.recipients.contains(&hashed) {
             round.recipients.push(hashed);
             if round.in_clear.len() < IN_CLEAR {
                 round.in_clear.push(recipient.clone());
             }
+            return round.recipients.len() == 1;
         }
+        false
+    }
+
+    /// Whether this recipient, whom nobody knows, is asked about for the first time: Postfix asks in several lists,
+    /// and again after a lost answer.
+    pub fn is_first_unknown(&self, key: u64, hashed: Hashed, at: Timestamp) -> bool {
+        let mut rounds = self.0.lock();
+        let round = under_way(&mut rounds, key, at);
+        let is_first = !round.unknown.contains(&hashed);
+        if is_first && round.unknown.len() < RECIPIENTS {
+            round.unknown.push(hashed);
+        }
+        is_first
     }
 
     /// The message a final question is about; `commit`: no further recipient belongs to it.
@@ -106,6 +117,17 @@ impl Round {
         let in_clear = recipients.iter().take(IN_CLEAR).cloned().collect();
         Self { recipients: hashed, in_clear, has_external, is_final: true, ..Self::default() }
     }
+}
+
+/// The message that a recipient asked about now belongs to.
+fn under_way(rounds: &mut LruCache<u64, Round>, key: u64, at: Timestamp) -> &mut Round {
+    let round = rounds.get_or_insert_mut(key, Round::default);
+    if is_old(round, at) || round.is_final {
+        let number = if round.is_final { round.number.wrapping_add(1) } else { round.number };
+        *round = Round { number, ..Round::default() };
+    }
+    round.touched = at;
+    round
 }
 
 /// A clock set back makes nothing old.
@@ -147,6 +169,17 @@ mod tests {
         pass(&rounds, "a@x.test", at(0));
         assert_eq!(rounds.at_end(1, false, at(3_599_999)).recipients.len(), 1);
         assert_eq!(rounds.at_end(1, false, at(3_600_000)).recipients.len(), 0);
+    }
+
+    #[test]
+    fn an_unknown_recipient_is_one_however_often_it_is_asked_about() {
+        let rounds = Rounds::default();
+        let hashed = HashKey::default().bytes(&[b"nobody"]);
+        assert!(rounds.is_first_unknown(1, hashed, at(0)));
+        assert!(!rounds.is_first_unknown(1, hashed, at(1)));
+        assert!(rounds.is_first_unknown(2, hashed, at(1)));
+        rounds.at_end(1, true, at(2));
+        assert!(rounds.is_first_unknown(1, hashed, at(3)), "in the next message");
     }
 
     #[test]

@@ -41,6 +41,15 @@ impl Writer {
         self.0.extend(value.to_le_bytes());
     }
 
+    /// LEB128: a byte where the value is below 128.
+    pub fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.u8(value as u8);
+    }
+
     /// A number of things, of which there are at most 2^32.
     pub fn count(&mut self, value: usize) {
         self.u32(u32::try_from(value).unwrap_or(u32::MAX));
@@ -49,6 +58,12 @@ impl Writer {
     pub fn text(&mut self, text: &str) {
         self.count(text.len());
         self.0.extend(text.as_bytes());
+    }
+
+    /// Bytes with their length.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.extend(bytes);
     }
 
     /// A section of what `write` writes; none when that is nothing.
@@ -104,6 +119,22 @@ impl<'a> Reader<'a> {
         if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(Torn) }
     }
 
+    pub fn varint(&mut self) -> Result<u64, Torn> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits.leading_zeros() < shift {
+                return Err(Torn);
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Torn)
+    }
+
     pub fn count(&mut self, limit: usize) -> Result<usize, Torn> {
         let count = self.u32()? as usize;
         if count <= limit { Ok(count) } else { Err(Torn) }
@@ -112,6 +143,12 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str, Torn> {
         let length = self.count(self.0.len())?;
         std::str::from_utf8(self.bytes(length)?).map_err(|_| Torn)
+    }
+
+    /// Bytes with their length.
+    pub fn counted(&mut self) -> Result<&'a [u8], Torn> {
+        let length = self.count(self.0.len())?;
+        self.bytes(length)
     }
 
     /// The next section; `None` at the end.
@@ -134,5 +171,38 @@ impl<'a> Reader<'a> {
         let (array, rest) = self.0.split_first_chunk().ok_or(Torn)?;
         self.0 = rest;
         Ok(*array)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_at_their_edges_and_back() {
+        for (value, length) in [
+            (0, 1),
+            (127, 1),
+            (128, 2),
+            (16_383, 2),
+            (16_384, 3),
+            (u64::MAX - 1, 10),
+            (u64::MAX, 10),
+        ] {
+            let mut out = Writer::default();
+            out.varint(value);
+            let bytes = out.done();
+            assert_eq!(bytes.len(), length, "{value}");
+            assert_eq!(Reader::new(&bytes).varint(), Ok(value));
+            assert_eq!(Reader::new(&bytes[..length - 1]).varint(), Err(Torn), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_varint_of_more_than_64_bits_is_torn() {
+        assert_eq!(Reader::new(&[0xff; 11]).varint(), Err(Torn));
+        let mut above = [0xff; 10];
+        above[9] = 2;
+        assert_eq!(Reader::new(&above).varint(), Err(Torn));
     }
 }

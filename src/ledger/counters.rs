@@ -161,6 +161,11 @@ impl Counters {
     }
 
     pub fn add(&mut self, increments: &Increments) {
+        self.add_part(increments, &Increments::default());
+    }
+
+    /// Adds a part of a message of which `before` was added already: its largest increment is the whole's.
+    pub fn add_part(&mut self, increments: &Increments, before: &Increments) {
         let now = u32::try_from(self.at.unix_ms() / 1000).unwrap_or_default();
         for counter in Counter::ALL {
             let (place, increment) = (counter as usize, increments.of(counter));
@@ -172,7 +177,8 @@ impl Counters {
             }
             self.values[place] = (self.values[place] + increment).min(MOST);
             if let Some(largest) = counter.largest() {
-                self.largest[largest] = self.largest[largest].max(increment).min(MOST);
+                let whole = before.of(counter) + increment;
+                self.largest[largest] = self.largest[largest].max(whole).min(MOST);
             }
         }
     }

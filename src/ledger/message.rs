@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::ledger::{Counter, Hashed, Increments, NETWORK_S, Usage};
+use crate::ledger::{Counter, Hashed, Increments, NETWORK_S, SoFar, Usage};
 use crate::mail::Timestamp;
 
 /// A message under judgement.
@@ -28,6 +28,9 @@ pub struct Message<'a> {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Weight {
     pub increments: Increments,
+    /// Of a message charged recipient by recipient: what its earlier ones added to counters that leave out the
+    /// largest message.
+    pub before: Increments,
     /// Such a message was charged within the hour: something after us deferred it, and nothing is counted twice.
     pub is_retry: bool,
     /// Recipients charged.
@@ -78,7 +81,11 @@ impl Usage {
         let tally = self.tally(message, &weight, at);
         let unknown = self.pairs.unknown(message.recipients);
         (weight.new, weight.strangers) = (tally.new, tally.strangers);
-        let before = self.new_so_far(message);
+        let so_far = self.so_far(message);
+        let before = so_far.new;
+        weight.before.set(Counter::New7d, before);
+        weight.before.set(Counter::Distant1d, so_far.distant_1d);
+        weight.before.set(Counter::Breadth2h, (1.0 + before).log2());
         let is_first = message.part.is_none() || self.charged.answer(message.key).is_none();
         let increments = &mut weight.increments;
         let mut set = |counters: &[Counter], value: f32| {
@@ -142,10 +149,11 @@ impl Usage {
         places.into_iter().take(surplus).map(|(_, place)| place).collect()
     }
 
-    /// The weight of the new recipients of this message that were charged before.
-    fn new_so_far(&self, message: &Message) -> f32 {
-        let (Some(_), Some(parts)) = (message.part, &self.parts) else { return 0.0 };
-        parts.messages.iter().find(|(key, _)| *key == message.key).map_or(0.0, |(_, new)| *new)
+    /// What was charged of this message, recipient by recipient.
+    fn so_far(&self, message: &Message) -> SoFar {
+        let (Some(_), Some(parts)) = (message.part, &self.parts) else { return SoFar::default() };
+        let known = parts.messages.iter().find(|(key, _)| *key == message.key);
+        known.map_or_else(SoFar::default, |(_, so_far)| *so_far)
     }
 
     fn is_new_network(&self, message: &Message, at: Timestamp) -> bool {
@@ -256,6 +264,10 @@ mod tests {
         assert_eq!(counters.of(Counter::Novel2h), 1.0);
         assert_eq!(counters.of(Counter::Strangers2h), 4.0);
         assert!((counters.of(Counter::Breadth2h) - 5_f32.log2()).abs() < 1e-5);
+        // The largest message is left out, not the largest recipient.
+        for counter in [Counter::Distant1d, Counter::New7d, Counter::Breadth2h] {
+            assert!(counters.rest(counter) < 1e-5, "{counter:?}");
+        }
         assert_eq!((usage.messages, usage.recipients), (1, 4));
     }
 

@@ -9,6 +9,7 @@ mod message;
 mod pairs;
 mod scale;
 mod stored;
+mod windows;
 
 use crate::mail::Timestamp;
 
@@ -20,6 +21,7 @@ pub use hashed::{HashKey, Hashed};
 pub use message::{Message, Weight};
 pub use pairs::Pairs;
 pub use scale::{Meter, Scale};
+pub use windows::{Counted, Used, WINDOWS, Windows};
 
 use charged::{Likenesses, MESSAGES, RECIPIENTS};
 
@@ -52,8 +54,17 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq, Default)]
 struct Parts {
     recipients: Charged<RECIPIENTS>,
-    /// Messages under way, and the weight of their new recipients so far.
-    messages: Vec<(u64, f32)>,
+    /// Messages under way, and what was charged of each.
+    messages: Vec<(u64, SoFar)>,
+}
+
+/// What was charged of a message, recipient by recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+struct SoFar {
+    /// The weight of its new recipients.
+    new: f32,
+    /// Those not written to within a day.
+    distant_1d: f32,
 }
 
 /// Networks of one account at once that are told apart.
@@ -83,6 +94,7 @@ impl Usage {
             self.contacts.settle();
             self.before = None;
         }
+        self.scale.stay_in_day(at);
         if self.scale.is_new_day(at) {
             if !is_calm && self.before.is_none() {
                 self.before = Some(Box::new(self.scale.clone()));
@@ -93,7 +105,7 @@ impl Usage {
 
     /// Counts a message that is being judged: the counters then stand as if it had been sent.
     pub fn count(&mut self, weight: &Weight) {
-        self.counters.add(&weight.increments);
+        self.counters.add_part(&weight.increments, &weight.before);
     }
 
     /// Takes in a message that was sent: it is charged, its recipients are contacts, and the height of
@@ -210,15 +222,17 @@ impl Usage {
         if let Some(part) = message.part {
             let parts = self.parts.get_or_insert_default();
             parts.recipients.remember(part, answer);
-            match parts.messages.iter_mut().find(|(key, _)| *key == message.key) {
-                Some((_, new)) => *new += weight.new,
-                None => {
-                    if parts.messages.len() == MESSAGES {
-                        parts.messages.remove(0);
-                    }
-                    parts.messages.push((message.key, weight.new));
+            let place = parts.messages.iter().position(|(key, _)| *key == message.key);
+            let place = place.unwrap_or_else(|| {
+                if parts.messages.len() == MESSAGES {
+                    parts.messages.remove(0);
                 }
-            }
+                parts.messages.push((message.key, SoFar::default()));
+                parts.messages.len() - 1
+            });
+            let so_far = &mut parts.messages[place].1;
+            so_far.new += weight.new;
+            so_far.distant_1d += weight.increments.of(Counter::Distant1d);
         }
         let is_first = self.charged.answer(message.key).is_none();
         self.charged.remember(message.key, answer);

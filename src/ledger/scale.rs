@@ -163,9 +163,15 @@ impl Default for Scale {
 }
 
 impl Scale {
-    /// Whether `at` lies in a later day than the one under way. A clock set back stays in it.
+    /// Whether `at` lies in a later day than the one under way.
     pub fn is_new_day(&self, at: Timestamp) -> bool {
         self.day.is_none_or(|day| day_of(at) > day)
+    }
+
+    /// A clock set back stays in the day under way, which goes on as that of `at` where it was more than a day:
+    /// else a clock that was once in the future would keep all days until then from being learnt.
+    pub fn stay_in_day(&mut self, at: Timestamp) {
+        self.day = self.day.map(|day| day.min(day_of(at).saturating_add(1)));
     }
 
     /// Begins the day of `at`: the peaks of the one before are learnt.

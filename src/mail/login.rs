@@ -127,6 +127,11 @@ impl AccountKey {
         Self(format!("client:{name}").into())
     }
 
+    /// As [`as_str`](Self::as_str) told it before.
+    pub fn stored(key: &str) -> Self {
+        Self(key.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

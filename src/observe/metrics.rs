@@ -12,7 +12,7 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::DirectoryMetrics;
+use crate::observe::{DetectionMetrics, DirectoryMetrics};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -49,6 +49,7 @@ pub struct Metrics {
     directory_reload: Reload,
     /// For the directory itself to count with.
     pub directory: Arc<DirectoryMetrics>,
+    pub detection: DetectionMetrics,
 }
 
 /// One of each, in the order of [`Protocol::ALL`].
@@ -101,7 +102,7 @@ impl Metrics {
                 "late_answers_total",
                 "Questions by milter that were not judged within answer-within.",
             ),
-            store_errors: new.counter("store_errors_total", "Charges the store did not take."),
+            store_errors: new.counter("store_errors_total", "Charges the store did not take, and commits that failed."),
             panics: new.counter("panics_total", "Connections that ended in a fault of gatepost's own."),
             reload: Reload {
                 successful: new.gauge(
@@ -124,6 +125,7 @@ impl Metrics {
                 ),
             },
             directory: DirectoryMetrics::new(&registry),
+            detection: DetectionMetrics::new(&registry),
             registry: registry.clone(),
         };
         new.build_info();
@@ -140,9 +142,15 @@ impl Metrics {
         }
         self.duration[facts.protocol as usize].observe(took.as_secs_f64());
         self.last_request[facts.protocol as usize].set(judged.at.unix_ms() / 1000);
+        self.detection.decided(judged);
         if judged.store_fault.is_some() {
             self.store_errors.inc();
         }
+    }
+
+    /// What was written behind did not come to disk.
+    pub fn store_failed(&self) {
+        self.store_errors.inc();
     }
 
     pub fn protocol_error(&self, protocol: Protocol, kind: &str) {
@@ -329,16 +337,19 @@ mod tests {
             "gatepost_connections_rejected_total{protocol=\"policy\",reason=\"peer\"} 0",
             "gatepost_last_request_timestamp_seconds{protocol=\"policy\"} 0",
             "gatepost_config_last_reload_successful 0",
+            "gatepost_findings_total{mode=\"enforce\",severity=\"suspend\",test=\"novel-2h\"} 0",
+            "gatepost_charged_messages_total{class=\"person\"} 0",
+            "gatepost_top_sender_recipients{rank=\"1\"} 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }
         let decisions = text.lines().filter(|l| l.starts_with("gatepost_decisions_total{")).count();
-        assert_eq!(decisions, 5 * 21 * 2);
+        assert_eq!(decisions, 5 * 23 * 2);
     }
 
     #[test]
     fn indexes_meet_their_labels() {
-        assert_eq!(decision_labels().len(), 5 * 21 * 2);
+        assert_eq!(decision_labels().len(), 5 * 23 * 2);
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
         }

@@ -2,14 +2,18 @@
 //! counts, and this one changes nothing.
 
 mod decision_log;
+mod detection_metrics;
 mod directory_metrics;
 mod metrics;
 mod recent;
 
 use std::time::Duration;
 
-use crate::engine::Judged;
+use crate::decision::Paths;
+use crate::engine::{Judged, WiringFault};
+use crate::mail::Login;
 
+pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
@@ -38,6 +42,9 @@ impl Observer {
     /// Counts, logs and remembers a decision that took this long.
     pub fn decided(&self, judged: Judged, took: Duration) {
         self.metrics.decided(&judged, took);
+        warn_of_quota(&judged);
+        self.metrics.detection.wired(&judged);
+        warn_of_wiring(&judged);
         let objects =
             judged.decision.reason.is_some() || judged.decision.observed().next().is_some();
         let least = if objects { LoggedDecisions::Refusals } else { LoggedDecisions::All };
@@ -48,5 +55,35 @@ impl Observer {
         if objects || self.logged == LoggedDecisions::All {
             self.recent.keep(judged, objects);
         }
+    }
+}
+
+/// Somebody has used up four fifths of a limit.
+fn warn_of_quota(judged: &Judged) {
+    let Some(quota) = judged.decision.quota.as_ref().filter(|_| judged.charged.is_some()) else {
+        return;
+    };
+    for watched in quota.verdict.watched.iter().filter(|watched| watched.is_new) {
+        let login = judged.facts.login.as_ref().map(Login::raw);
+        let used = watched.told(&judged.rules, &Paths::new());
+        tracing::warn!(id = %judged.case().id(), login, used, "a quota is nearly used up");
+    }
+}
+
+/// The mail server does not ask as it was told to.
+fn warn_of_wiring(judged: &Judged) {
+    let mta = &*judged.listener.mta;
+    match judged.wiring {
+        None => {}
+        Some(WiringFault::NeverCharged) => tracing::warn!(
+            mta,
+            "the last 100 messages were asked about at RCPT and none at the charging stage: nothing is charged; see charge-at"
+        ),
+        Some(WiringFault::UnseenRecipients(recipients)) => tracing::info!(
+            mta,
+            recipients,
+            id = %judged.case().id(),
+            "recipients of a message were not asked about at RCPT, and count as strangers"
+        ),
     }
 }

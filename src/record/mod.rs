@@ -1,13 +1,19 @@
 //! The record kept for one account, and what a change of it commits.
 
-use crate::ledger::{Reader, Torn, Usage, Writer};
-use crate::mail::Timestamp;
+mod file;
+
+use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
+use crate::mail::{Mode, Timestamp};
 use crate::suspension::Suspension;
+
+pub use file::{FileFault, from_file, to_file};
 
 /// Everything the store keeps of one account.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Record {
     pub usage: Usage,
+    /// What counts against quotas.
+    pub windows: Windows,
     /// The last one, in force or over.
     pub suspension: Option<Box<Suspension>>,
 }
@@ -34,15 +40,28 @@ const VERSION: u8 = 1;
 
 const USAGE: u8 = 1;
 const SUSPENSION: u8 = 2;
+const WINDOWS: u8 = 3;
 
 impl Record {
-    /// Lets time pass: what has expired is over, and forgiven.
+    /// Lets time pass: what has expired is over, and forgiven. The end of a shadow forgives nothing, since what
+    /// only observes may change no reply.
     pub fn advance(&mut self, at: Timestamp) {
-        if self.suspension.as_ref().is_some_and(|suspension| !suspension.is_in_force(at)) {
-            self.suspension = None;
+        if let Some(over) = self.suspension.take_if(|suspension| !suspension.is_in_force(at))
+            && over.mode == Mode::Enforce
+        {
             self.usage.forgive();
         }
         self.usage.advance(at);
+        self.windows.settle(at);
+    }
+
+    /// Adds what was kept of the same account under another key; a suspension wins.
+    pub fn merge(&mut self, other: &Self, at: Timestamp) {
+        self.usage.merge(&other.usage, at);
+        self.windows.merge(&other.windows, at);
+        if self.in_force(at).is_none() {
+            self.suspension.clone_from(&other.suspension);
+        }
     }
 
     /// The suspension that stands at `at`, or the shadow of one.
@@ -55,6 +74,7 @@ impl Record {
         let mut out = Writer::default();
         out.u8(VERSION);
         out.section(USAGE, |out| self.usage.write(out));
+        out.section(WINDOWS, |out| self.windows.write(out));
         if let Some(suspension) = &self.suspension {
             out.section(SUSPENSION, |out| suspension.write(out));
         }
@@ -70,6 +90,7 @@ impl Record {
         while let Some((tag, mut section)) = from.section()? {
             match tag {
                 USAGE => read.usage = Usage::read(&mut section)?,
+                WINDOWS => read.windows = Windows::read(&mut section)?,
                 SUSPENSION => read.suspension = Some(Box::new(Suspension::read(&mut section)?)),
                 _ => {}
             }
@@ -81,6 +102,16 @@ impl Record {
     pub fn bytes(&self) -> usize {
         size_of::<Self>() - size_of::<Usage>()
             + self.usage.bytes()
+            + self.windows.bytes()
             + self.suspension.as_ref().map_or(0, |_| size_of::<Suspension>())
+    }
+}
+
+#[cfg(test)]
+impl Record {
+    /// By some finding, for good.
+    pub fn suspended(mut self) -> Self {
+        self.suspension = Some(Box::new(Suspension::sample()));
+        self
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -21,6 +22,9 @@ pub const OUTBOX_LIMIT: usize = 10_000;
 pub struct Memory {
     shards: Vec<Mutex<LruCache<AccountKey, Record>>>,
     outbox: Mutex<VecDeque<Event>>,
+    /// Records and their bytes.
+    accounts: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl Memory {
@@ -30,7 +34,24 @@ impl Memory {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(),
             outbox: Mutex::default(),
+            accounts: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
         }
+    }
+
+    /// All records, in the order of their keys.
+    pub fn records(&self) -> Vec<(AccountKey, Record)> {
+        let shards = self.shards.iter();
+        let each = shards.flat_map(|shard| {
+            let shard = shard.lock();
+            shard
+                .iter()
+                .map(|(account, record)| (account.clone(), record.clone()))
+                .collect::<Vec<_>>()
+        });
+        let mut records: Vec<_> = each.collect();
+        records.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        records
     }
 
     /// Keeps everything, for a process that ends when it has read its input.
@@ -38,6 +59,8 @@ impl Memory {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             outbox: Mutex::default(),
+            accounts: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -63,9 +86,22 @@ impl Memory {
             outbox.extend(events);
         }
         if let Some(record) = record {
-            shard.put(account.clone(), record);
+            self.put(&mut shard, account.clone(), record);
         }
         Ok(())
+    }
+
+    fn put(&self, shard: &mut LruCache<AccountKey, Record>, account: AccountKey, record: Record) {
+        self.bytes.fetch_add(record.bytes() as u64, Ordering::Relaxed);
+        match shard.push(account, record) {
+            None => {
+                self.accounts.fetch_add(1, Ordering::Relaxed);
+            }
+            // The old record of this account, or that of one that makes room.
+            Some((_, old)) => {
+                self.bytes.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
+            }
+        }
     }
 
     fn preview_now(&self, account: &AccountKey, judge: Judge<'_>) {
@@ -86,6 +122,10 @@ impl Store for Memory {
             self.preview_now(account, judge);
             Ok(())
         })
+    }
+
+    fn kept(&self) -> (u64, u64) {
+        (self.accounts.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>> {
@@ -129,5 +169,8 @@ mod tests {
         }
         let kept: usize = store.shards.iter().map(|shard| shard.lock().len()).sum();
         assert_eq!(kept, SHARDS);
+        let (accounts, bytes) = store.kept();
+        assert_eq!(accounts, SHARDS as u64);
+        assert!(bytes / accounts < 2048, "{bytes} bytes");
     }
 }

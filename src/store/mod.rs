@@ -3,15 +3,18 @@
 
 #[cfg(test)]
 pub mod contract;
+pub mod embedded;
 mod memory;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 
 use crate::mail::AccountKey;
 use crate::record::{Change, Event, Record};
 
+pub use embedded::Embedded;
 pub use memory::Memory;
 
 /// An operation under way.
@@ -49,9 +52,23 @@ pub trait Store: Send + Sync {
     /// Runs `judge` on the record as `update` would and drops the outcome.
     fn preview<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
 
+    /// Accounts whose records are in memory, and the bytes of these records.
+    fn kept(&self) -> (u64, u64);
+
     /// Up to `limit` events that were committed and not yet settled, the oldest first.
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>>;
 
     /// Forgets an event that was acted on. One that is unknown or already settled is no fault.
     fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()>;
+
+    /// Until all that has changed so far is on disk.
+    fn flush(&self) -> Operation<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Writes a copy of one moment to `path`, where nothing may be yet.
+    fn backup<'a>(&'a self, path: &'a Path) -> Operation<'a, ()> {
+        let why = format!("this store keeps nothing that could be copied to {}", path.display());
+        Box::pin(async { Err(StoreFault::Unavailable(why)) })
+    }
 }

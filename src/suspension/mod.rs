@@ -37,7 +37,8 @@ impl Suspension {
         let until =
             lasts_ms.map(|lasts| Timestamp::from_unix_ms(at.unix_ms().saturating_add(lasts)));
         // A clock set back in between has put the first message behind the last.
-        Self { id: id.into(), finding, mode, since: finding.since.min(at), imposed: at, until }
+        let finding = Finding { since: finding.since.min(at), ..finding };
+        Self { id: id.into(), finding, mode, since: finding.since, imposed: at, until }
     }
 
     pub fn is_in_force(&self, at: Timestamp) -> bool {
@@ -82,16 +83,21 @@ impl Suspension {
     }
 }
 
+/// Of some account, for the tests of whoever keeps it.
+#[cfg(test)]
+impl Suspension {
+    pub fn sample() -> Self {
+        let at = Timestamp::from_unix_ms(5_000);
+        Self::impose("0123456789AB", tests::finding(), Mode::Enforce, None, at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ledger::Meter;
 
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_unix_ms(ms)
-    }
-
-    fn finding() -> Finding {
+    pub fn finding() -> Finding {
         Finding {
             test: Test::Usual(Meter::Novel2h),
             severity: Severity::Suspend,
@@ -101,6 +107,10 @@ mod tests {
             limit: 11.0,
             since: at(4_000),
         }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
     }
 
     #[test]

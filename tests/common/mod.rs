@@ -113,6 +113,32 @@ impl Site {
         self.runtime.block_on(self.engine.judge(&self.listener, facts, at()))
     }
 
+    /// As `judge`, at another time.
+    pub fn judge_at(&self, facts: Facts, at: Timestamp) -> Judged {
+        self.runtime.block_on(self.engine.judge(&self.listener, facts, at))
+    }
+
+    /// Each list of questions over a connection of its own, all at once: the word of each answer.
+    pub fn ask_in_parallel(&self, connections: Vec<Vec<Facts>>) -> Vec<String> {
+        let (engine, listener) = (&self.engine, &self.listener);
+        let start = std::sync::Barrier::new(connections.len());
+        std::thread::scope(|scope| {
+            let ask = |questions: Vec<Facts>| {
+                let start = &start;
+                scope.spawn(move || {
+                    let runtime = Builder::new_current_thread().enable_time().build();
+                    let runtime = runtime.expect("a runtime");
+                    start.wait();
+                    let judge = |facts| runtime.block_on(engine.judge(listener, facts, at()));
+                    questions.into_iter().map(|facts| word(&judge(facts))).collect::<Vec<_>>()
+                })
+            };
+            let asked: Vec<_> = connections.into_iter().map(ask).collect();
+            let answers = asked.into_iter().map(|one| one.join().expect("no panic"));
+            answers.flatten().collect()
+        })
+    }
+
     /// As `judge`, and `None` when the answer takes longer than Sendmail waits for a milter.
     pub fn judge_in_time(&self, facts: Facts) -> Option<Judged> {
         let judge = self.engine.judge(&self.listener, facts, at());
@@ -147,9 +173,15 @@ impl Site {
     }
 
     pub fn charged_to(&self, account: &AccountKey) -> (u64, u64) {
-        let mut found = (0, 0);
+        let usage = self.record(account).usage;
+        (usage.messages, usage.recipients)
+    }
+
+    /// What is kept of an account.
+    pub fn record(&self, account: &AccountKey) -> Record {
+        let mut found = Record::default();
         let mut read = |record: &Record| {
-            found = (record.usage.messages, record.usage.recipients);
+            found = record.clone();
             Change::default()
         };
         self.runtime.block_on(self.store.preview(account, &mut read)).expect("a record");
@@ -172,7 +204,13 @@ pub fn word(judged: &Judged) -> String {
             let reason = decision.reason.expect("a refusal has a reason");
             let mut words = reason.default_reply().splitn(3, ' ');
             let (code, enhanced) = (words.next().expect("a code"), words.next().expect("another"));
-            let start = format!("{code} {enhanced} [{}] ", judged.case().id());
+            let own = judged.case().id();
+            let suspension = decision.suspension.as_ref();
+            let id = match suspension.filter(|_| reason == Reason::AccountSuspended) {
+                Some(suspension) => suspension.id.as_str(),
+                None => own.as_str(),
+            };
+            let start = format!("{code} {enhanced} [{id}] ");
             assert!(reply.to_string().starts_with(&start), "{reply} does not start with {start}");
             reason.as_str().into()
         }

@@ -62,3 +62,4 @@ mod snippets;
 mod sockets;
 mod spellings;
 mod stages;
+mod stolen;

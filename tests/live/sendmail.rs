@@ -15,6 +15,7 @@ mod routing;
 mod senders;
 mod sessions;
 mod shipped;
+mod stolen;
 mod tls;
 mod transport;
 mod unfiltered;

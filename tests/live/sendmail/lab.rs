@@ -57,6 +57,11 @@ const NETWORKS: &str = r#""127.9.0.0/24", { net = "127.9.0.9/32", relay = "deny"
 
 impl Lab {
     pub fn start(wiring: &Wiring) -> Lab {
+        Lab::start_with(wiring, "")
+    }
+
+    /// With further tables of gatepost's configuration.
+    pub fn start_with(wiring: &Wiring, tables: &str) -> Lab {
         assert!(
             rustix::process::geteuid().is_root(),
             "the live suite needs root: Sendmail starts as root"
@@ -78,7 +83,7 @@ impl Lab {
             }
         }
         let listed = format!("\"{}\"", certificates::fingerprint(&folder.path, LISTED));
-        let configuration = configured(&folder.path, http, &listeners, NETWORKS, &listed);
+        let configuration = configured(&folder.path, http, &listeners, NETWORKS, &listed) + tables;
         let gatepost = Gatepost::start_with(&folder.path, &configuration);
         let sendmail = Sendmail::start(&folder.path, &ports, &filters);
         Lab { sendmail, gatepost, local, external, ports, folder }
