@@ -84,6 +84,23 @@ fn a_link_in_the_place_of_the_new_file_is_not_followed() {
 }
 
 #[test]
+fn a_new_file_that_was_half_written_is_in_nobodys_way() {
+    let folder = Folder::new();
+    let path = folder.path().join("snapshot");
+    let old = numbers(vec![entry("alice", 0, 1)]);
+    snapshot::write(&path, DIRECTORY, &old).expect("written");
+    let whole = fs::read(&path).expect("a file");
+    for end in [0, 1, whole.len() / 2, whole.len() - 1, whole.len()] {
+        fs::write(folder.path().join("snapshot.new"), &whole[..end]).expect("half of one");
+        assert_eq!(read(&path, 0).expect("no fault"), Some(numbers(vec![entry("alice", 0, 1)])));
+    }
+    let new = numbers(vec![entry("alice", 0, 2)]);
+    snapshot::write(&path, DIRECTORY, &new).expect("written");
+    assert_eq!(read(&path, 0).expect("no fault"), Some(new));
+    assert!(!folder.path().join("snapshot.new").exists());
+}
+
+#[test]
 fn a_failure_leaves_the_old_file_and_nothing_beside_it() {
     let folder = Folder::new();
     let path = folder.path().join("snapshot");

@@ -68,6 +68,23 @@ impl Directory {
         self.touched(index)
     }
 
+    /// Gives an object another DN. Who has it as a member has the new DN then, and is not changed by
+    /// that: AD keeps links by the object.
+    pub fn rename(&mut self, who: &str, dn: &str) {
+        let index = self.find(who).unwrap_or_else(|| panic!("there is no {who}"));
+        let old = std::mem::replace(&mut self.entries[index].dn, dn.into());
+        for entry in &mut self.entries {
+            let members = entry.values("member").to_vec();
+            if members.iter().any(|member| *member == old.as_bytes()) {
+                let new = members.into_iter().map(|member| {
+                    if member == old.as_bytes() { dn.as_bytes().to_vec() } else { member }
+                });
+                entry.set("member", new);
+            }
+        }
+        self.touched(index);
+    }
+
     pub fn remove(&mut self, who: &str) {
         let index = self.find(who).unwrap_or_else(|| panic!("there is no {who}"));
         self.entries.remove(index);

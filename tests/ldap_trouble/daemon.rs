@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -11,6 +13,8 @@ use crate::ldap_server::people::{BASE, BIND_DN, BIND_PASSWORD, people};
 use crate::ldap_server::{Deviation, Server, When};
 use crate::process::{DEADLINE, Program, until};
 use crate::site::{Folder, locate};
+
+const SNAPSHOT: &str = "directory.snapshot";
 
 struct Daemon {
     folder: Folder,
@@ -52,7 +56,7 @@ method = "simple"
 dn = "{BIND_DN}"
 password-file = "bind.pw"
 [directory.cache]
-snapshot = "off"
+snapshot = "{SNAPSHOT}"
 {more}
 [domains]
 local = ["example.org"]
@@ -80,17 +84,32 @@ impl Daemon {
         let folder = Folder::new();
         folder.write("bind.pw", BIND_PASSWORD);
         let socket = folder.path("p.sock").display().to_string();
-        let file = folder.write("gatepost.toml", &configuration(servers, &socket, more));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
-        command.arg("run").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
-        let program = Program::start(&mut command);
-        program.wait_for_log(" ready ");
+        folder.write("gatepost.toml", &configuration(servers, &socket, more));
+        let program = Self::run(&folder);
         Self { folder, socket, program }
     }
 
-    /// What Postfix is told at RCPT.
-    fn ask(&self, login: &str, recipient: &str) -> String {
-        let stream = std::os::unix::net::UnixStream::connect(&self.socket).expect("it listens");
+    fn run(folder: &Folder) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        command.arg("run").arg("-c").arg(folder.path("gatepost.toml"));
+        let program = Program::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        program.wait_for_log(" ready ");
+        program
+    }
+
+    /// Ends it by these signals, and starts it again. Between them `meanwhile` waits.
+    fn restart(&mut self, signals: &[Signal], meanwhile: impl Fn(&Self)) {
+        for signal in signals {
+            meanwhile(self);
+            self.program.signal(*signal);
+        }
+        self.program.wait_for_end(DEADLINE);
+        self.program = Self::run(&self.folder);
+    }
+
+    /// Sends what Postfix asks at RCPT.
+    fn begin(&self, login: &str, recipient: &str) -> UnixStream {
+        let stream = UnixStream::connect(&self.socket).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
         let request = format!(
             "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n\
@@ -99,8 +118,13 @@ impl Daemon {
              instance=1.2.3\nsize=0\nsasl_method=PLAIN\nsasl_username={login}\nsasl_sender=\n\n"
         );
         (&stream).write_all(request.as_bytes()).expect("it takes a request");
+        stream
+    }
+
+    /// What Postfix is told at RCPT.
+    fn ask(&self, login: &str, recipient: &str) -> String {
         let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).expect("an answer");
+        BufReader::new(self.begin(login, recipient)).read_line(&mut line).expect("an answer");
         line.trim_end().trim_start_matches("action=").into()
     }
 
@@ -242,4 +266,64 @@ fn the_password_is_in_no_log() {
     daemon.program.wait_for_log("invalidCredentials");
     assert!(!daemon.program.log().contains(BIND_PASSWORD));
     assert_eq!(server.count(&When::bind()), 1);
+}
+
+/// After it, mail of those known before flows on without the directory.
+fn is_remembered(daemon: &Daemon) {
+    daemon.answers("alice", FAR, "DUNNO");
+    daemon.answers("alice", "bob@example.org", "DUNNO");
+    daemon.answers("carol", "bob@example.org", "550 5.7.1");
+    daemon.answers("erin", "bob@example.org", "550 5.7.13");
+    daemon.answers("bob", "alice@example.org", "451 4.4.3");
+}
+
+/// A daemon that knows some people, and has left a snapshot that tells of them.
+fn with_snapshot(server: &Server) -> Daemon {
+    let mut daemon = Daemon::start(&[server], "");
+    daemon.answers("alice", "bob@example.org", "DUNNO");
+    daemon.answers("carol", "bob@example.org", "550 5.7.1");
+    daemon.answers("erin", "bob@example.org", "550 5.7.13");
+    daemon.restart(&[Signal::TERM], |_| {});
+    daemon
+}
+
+#[test]
+fn the_snapshot_outlives_a_kill_in_the_middle_of_questions() {
+    let server = Server::start(people());
+    let mut daemon = with_snapshot(&server);
+    let before = fs::read(daemon.folder.path(SNAPSHOT)).expect("it left one");
+    daemon.answers("alice", FAR, "DUNNO");
+    server.freeze();
+    let _under_way = ["bob", "carol", "u1", "u2"].map(|login| daemon.begin(login, FAR));
+    daemon.restart(&[Signal::KILL], |_| {});
+    assert_eq!(fs::read(daemon.folder.path(SNAPSHOT)).expect("it is there"), before);
+    server.kill();
+    is_remembered(&daemon);
+}
+
+#[test]
+fn the_snapshot_outlives_a_kill_while_it_is_written() {
+    let mut directory = people();
+    for n in 0..500 {
+        directory.person(&format!("u{n}"));
+    }
+    let server = Server::start(directory);
+    let mut daemon = with_snapshot(&server);
+    // Enough of them that writing takes a moment.
+    for n in 0..500 {
+        daemon.answers(&format!("u{n}"), FAR, "550");
+    }
+    let inode = |daemon: &Daemon| fs::metadata(daemon.folder.path(SNAPSHOT)).map(|file| file.ino());
+    let before = inode(&daemon).expect("it left one");
+    let is_terminated = std::cell::Cell::new(false);
+    daemon.restart(&[Signal::TERM, Signal::KILL], |daemon| {
+        if !is_terminated.replace(true) {
+            return;
+        }
+        let young = daemon.folder.path("directory.snapshot.new");
+        let is_written = || young.exists() || inode(daemon).is_ok_and(|now| now != before);
+        until("it is written", || (0..10_000).any(|_| is_written()).then_some(()));
+    });
+    server.kill();
+    is_remembered(&daemon);
 }

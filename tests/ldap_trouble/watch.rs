@@ -21,6 +21,9 @@ async fn watched(servers: &[&Server]) -> Site {
     assert_eq!(site.memberships("alice").await, "ynn");
     site.tend();
     servers[0].reaches(&polls(), 2).await;
+    // With the first poll all is asked for again.
+    assert_eq!(site.memberships("bob").await, "nyn");
+    assert_eq!(site.memberships("alice").await, "ynn");
     site
 }
 
@@ -47,6 +50,21 @@ async fn who_is_put_into_the_deny_group_is_denied_after_the_next_poll() {
 }
 
 #[tokio::test]
+async fn what_changed_before_the_first_poll_counts() {
+    let server = Server::start(people());
+    let mut site =
+        Site::with(&[&server], |plan| plan.cache.watch = Some(Duration::from_millis(20)));
+    server.on(polls().first(1), Deviation::result(53, ""));
+    assert_eq!(site.memberships("alice").await, "ynn");
+    assert_eq!(site.memberships("bob").await, "nyn");
+    join(&server, "bob", "No-Mail");
+    join(&server, "Mail-Relay", "Left-The-House");
+    site.tend();
+    becomes(&site, "bob", "nyy").await;
+    becomes(&site, "alice", "yny").await;
+}
+
+#[tokio::test]
 async fn who_is_put_into_a_group_within_the_deny_group_is_denied() {
     let server = Server::start(people());
     let site = watched(&[&server]).await;
@@ -54,6 +72,51 @@ async fn who_is_put_into_a_group_within_the_deny_group_is_denied() {
     becomes(&site, "bob", "nyy").await;
     join(&server, "Mail-Relay", "Left-The-House");
     becomes(&site, "alice", "yny").await;
+}
+
+#[tokio::test]
+async fn a_deny_group_that_is_moved_goes_on_to_count_and_so_does_one_within_it() {
+    for group in ["No-Mail", "Left-The-House"] {
+        let server = Server::start(people());
+        // Else the group's SID would tell.
+        server.behaviour(|behaviour| behaviour.token_groups = false);
+        let site = watched(&[&server]).await;
+        server.directory(|directory| {
+            directory.rename(group, &format!("CN={group},OU=People,{BASE}"));
+            let bob = directory.dn("bob");
+            directory.change(group).add("member", bob);
+        });
+        becomes(&site, "bob", "nyy").await;
+        assert_eq!(site.memberships("carol").await, "nyy", "{group}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_has_changed_and_cannot_be_read_is_read_once_it_can() {
+    let server = Server::start(people());
+    server.behaviour(|behaviour| behaviour.token_groups = false);
+    let site = watched(&[&server]).await;
+    server
+        .on(When::search().filter("(sAMAccountName=no-mail)").first(2), Deviation::result(51, ""));
+    join(&server, "Helpdesk", "No-Mail");
+    becomes(&site, "bob", "nyy").await;
+}
+
+#[tokio::test]
+async fn a_group_that_shared_its_name_for_a_while_is_found_again_by_its_id() {
+    let server = Server::start(people());
+    let site = watched(&[&server]).await;
+    assert_eq!(site.memberships("carol").await, "nyy");
+    let [first, other] = ["No-Mail", "Other"].map(|name| format!("CN={name},OU=Groups,{BASE}"));
+    server.directory(|directory| {
+        directory.group("Other", &[]).set("sAMAccountName", ["No-Mail"]).dn.clone()
+    });
+    becomes(&site, "carol", "ny?").await;
+    server.directory(|directory| {
+        directory.remove(&other);
+        directory.change(&first).set("sAMAccountName", ["Left"]).set("cn", ["Left"]).dn.clone()
+    });
+    becomes(&site, "carol", "nyy").await;
 }
 
 #[tokio::test]

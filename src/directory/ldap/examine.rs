@@ -196,7 +196,7 @@ impl Inner {
                     Examined::warning(&name, "the directory has no such group: it has no members")
                 }
                 Found::Unreadable(fault) => Examined::fault(&name, fault.to_string()),
-                Found::Ambiguous => {
+                Found::Ambiguous(_) => {
                     Examined::fault(&name, "more than one group has this name; name it by its DN")
                 }
             });

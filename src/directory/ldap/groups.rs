@@ -49,8 +49,8 @@ pub(super) enum Found {
     Absent,
     /// It was there once, and is gone: nobody can say who is a member.
     Vanished(Identity),
-    /// More than one group bears the name.
-    Ambiguous,
+    /// More than one group bears the name. With the one that bore it alone before.
+    Ambiguous(Option<Identity>),
     /// Whether there is such a group cannot be told.
     Unreadable(Fault),
 }
@@ -74,7 +74,8 @@ impl Found {
         match self {
             Self::Group(group) => Some(&group.identity),
             Self::Vanished(identity) => Some(identity),
-            Self::Absent | Self::Ambiguous | Self::Unreadable(_) => None,
+            Self::Ambiguous(before) => before.as_ref(),
+            Self::Absent | Self::Unreadable(_) => None,
         }
     }
 
@@ -204,7 +205,7 @@ impl Resolver {
         let mut entries = self.groups_named(name).await?;
         if entries.len() > 1 {
             tracing::error!(group = ?name, "more than one group has this name: whoever may be a member is not known; name it by its DN");
-            return Ok((Found::Ambiguous, true));
+            return Ok((Found::Ambiguous(before.and_then(Found::identity).cloned()), true));
         }
         if let (true, Some(known)) = (entries.is_empty(), before.and_then(Found::identity)) {
             match self.group_by_id(&known.id).await? {
@@ -386,7 +387,7 @@ impl Resolver {
 /// What stays of a name that cannot be read.
 fn kept(name: &str, before: Option<&Found>, fault: Fault) -> Found {
     match before {
-        Some(known @ (Found::Group(_) | Found::Vanished(_))) => {
+        Some(known @ (Found::Group(_) | Found::Vanished(_) | Found::Ambiguous(_))) => {
             tracing::error!(group = ?name, %fault, "a group that the configuration names cannot be read again: what is known of it stays, and once that is old whoever else may be a member is not known");
             known.clone()
         }

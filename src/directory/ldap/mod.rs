@@ -40,7 +40,7 @@ mod tree;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -92,6 +92,10 @@ struct Inner {
     wanted: ArcSwap<Groups>,
     /// Whoever reads the groups holds it.
     reading: tokio::sync::Mutex<()>,
+    /// Changes of groups that the watch has told, and how many of them there were when the reading
+    /// of the groups began that is the last good one.
+    changes_told: AtomicU64,
+    changes_read: AtomicU64,
     /// When a question last had old groups read again: not each is to wait for groups that cannot be
     /// read. Unix time in ms.
     reread_at: AtomicI64,
@@ -148,6 +152,8 @@ impl LdapDirectory {
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
+            changes_told: AtomicU64::new(0),
+            changes_read: AtomicU64::new(0),
             reread_at: AtomicI64::new(0),
             settings,
             cache,
@@ -264,7 +270,12 @@ impl Inner {
 
     fn has_read(&self, groups: &Groups) -> bool {
         let set = self.groups.load();
-        set.is_of(groups) && set.is_fresh(self.resolver.life, (self.clock)())
+        set.is_of(groups) && set.is_fresh(self.resolver.life, (self.clock)()) && !self.is_outdated()
+    }
+
+    /// A group has changed and was not read since.
+    fn is_outdated(&self) -> bool {
+        self.changes_read.load(Ordering::SeqCst) < self.changes_told.load(Ordering::SeqCst)
     }
 
     async fn known_account(
@@ -329,9 +340,12 @@ impl Inner {
     /// `reading`.
     async fn read_groups(&self, groups: &Groups) -> Result<(), Fault> {
         let before = self.groups.load_full();
+        // Those told from here on may be missing in what is read.
+        let changes = self.changes_told.load(Ordering::SeqCst);
         let set = self.resolver.group_set(groups.folded(), &before, (self.clock)()).await?;
         let set = Arc::new(set);
         self.groups.store(Arc::clone(&set));
+        self.changes_read.fetch_max(changes, Ordering::SeqCst);
         // Until now answers rested on what was known before.
         let at = (self.clock)();
         // Answers for groups of other names are of no use anyhow.

@@ -2,6 +2,7 @@
 //! the groups again, follow changes, and keep the snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,8 @@ impl Inner {
             let half = self.cache.fresh / 2;
             let most = if set.is_whole { half } else { half.min(GROUPS_RETRY) };
             let is_old = !is_within(set.read_at, most.as_millis() as u64, at);
-            let is_due = !set.is_of(&wanted) || (!wanted.is_empty() && is_old);
+            let is_due =
+                !set.is_of(&wanted) || (!wanted.is_empty() && (is_old || self.is_outdated()));
             let is_paused = failed_at
                 .is_some_and(|failed| is_within(failed, GROUPS_PAUSE.as_millis() as u64, at));
             if !is_due || is_paused {
@@ -124,10 +126,11 @@ impl Inner {
             // Any change may be the one that brings it.
             _ => !changes.dns.is_empty(),
         });
-        if (touches_groups || changes.is_gap)
-            && let Err(fault) = self.read_groups_now().await
-        {
-            tracing::warn!(%fault, "a group has changed and cannot be read; what is known of it stays");
+        if touches_groups || changes.is_of_groups || changes.is_gap {
+            self.changes_told.fetch_add(1, Ordering::SeqCst);
+            if let Err(fault) = self.read_groups_now().await {
+                tracing::warn!(%fault, "a group has changed and cannot be read; what is known of it stays until it can");
+            }
         }
         if changes.is_gap || !changes.dns.is_empty() {
             // It may be the login that was not known, or no longer ambiguous.

@@ -25,8 +25,10 @@ pub(super) struct Changes {
     pub dns: HashSet<Dn>,
     /// Stable ids.
     pub ids: HashSet<String>,
-    /// What has changed cannot be told: another server answers now, which counts by itself, or an entry
-    /// cannot be read.
+    /// A group is among them: renamed or moved, it may be one that is known by another DN.
+    pub is_of_groups: bool,
+    /// What has changed cannot be told: nobody has counted yet, another server answers now, which counts
+    /// by itself, or an entry cannot be read.
     pub is_gap: bool,
 }
 
@@ -69,9 +71,9 @@ impl Watch {
         let by = format!("{} {}", server.name, root.first_text("dsServiceName").unwrap_or(""));
         // A number that went back: the database was restored.
         if by != self.counted_by || highest + 1 < self.next {
-            let is_gap = !self.counted_by.is_empty();
             (self.counted_by, self.next) = (by, highest + 1);
-            return Ok(Changes { is_gap, ..Changes::default() });
+            // Even the first time: what was read before may have changed since.
+            return Ok(Changes { is_gap: true, ..Changes::default() });
         }
         if highest < self.next {
             return Ok(Changes::default());
@@ -96,42 +98,47 @@ impl Watch {
         }
         let since = Filter::at_least("modifyTimestamp", &*self.newest);
         let found = changed(resolver, server, since, &["modifyTimestamp"]).await?;
-        let mut fresh = Vec::new();
         let mut newest = self.newest.clone();
-        for entry in &found {
+        for Changed { entry, .. } in &found {
             let stamp = entry.first_text("modifyTimestamp").unwrap_or("");
             if stamp > &*newest {
                 newest = stamp.into();
             }
-            // An object may change twice within a second: the second sight of it counts as well, for
-            // by then that second is over.
-            if stamp > &*self.newest || self.had_newest.get(&entry.dn).is_none_or(|n| *n < 2) {
-                fresh.push(entry.clone());
-            }
         }
+        // An object may change twice within a second: the second sight of it counts as well, for by
+        // then that second is over.
+        let is_fresh = |Changed { entry, .. }: &&Changed| {
+            entry.first_text("modifyTimestamp").unwrap_or("") > &*self.newest
+                || self.had_newest.get(&entry.dn).is_none_or(|n| *n < 2)
+        };
+        let mut changes = summed(resolver, found.iter().filter(is_fresh));
+        changes.is_gap |= is_gap;
         if newest != self.newest {
             self.newest = newest;
             self.had_newest.clear();
         }
-        for entry in &found {
+        for Changed { entry, .. } in &found {
             if entry.first_text("modifyTimestamp") == Some(&*self.newest) {
                 let seen = self.had_newest.entry(entry.dn.clone()).or_default();
                 *seen = seen.saturating_add(1);
             }
         }
-        let mut changes = summed(resolver, &fresh);
-        changes.is_gap |= is_gap;
         Ok(changes)
     }
 }
 
-/// The accounts, groups and recipients that have changed.
+struct Changed {
+    entry: Entry,
+    is_group: bool,
+}
+
+/// The accounts, groups and recipients that have changed, each once.
 async fn changed(
     resolver: &Resolver,
     server: &Arc<Server>,
     since: Filter,
     more: &[&str],
-) -> Result<Vec<Entry>, Fault> {
+) -> Result<Vec<Changed>, Fault> {
     let Settings { base, group_base, schema, .. } = &*resolver.settings;
     let mut attributes: Vec<&str> = vec![&schema.id];
     attributes.extend(more);
@@ -141,23 +148,27 @@ async fn changed(
         Filter::And(vec![Filter::Raw(schema.recipient_filter.clone()), Filter::Or(has_address)]);
     let accounts = Filter::Or(vec![Filter::Raw(schema.user_filter.clone()), recipients]);
     let groups = Filter::Raw(schema.group_filter.clone());
-    let places = match base == group_base {
-        true => vec![(base, Filter::Or(vec![accounts, groups]))],
-        false => vec![(base, accounts), (group_base, groups)],
-    };
-    let mut found = Vec::new();
-    for (base, kind) in places {
+    let mut found = HashMap::new();
+    for (base, kind, is_group) in [(base, accounts, false), (group_base, groups, true)] {
         let filter = Filter::And(vec![since.clone(), kind]).to_string();
         let search = Search::below(base, filter, &attributes);
-        found.extend(resolver.pool.search_at(server, &search, Patience::Long).await?);
+        for entry in resolver.pool.search_at(server, &search, Patience::Long).await? {
+            let changed = Changed { entry, is_group };
+            // A group with an address is a recipient as well.
+            found
+                .entry(changed.entry.dn.clone())
+                .and_modify(|known: &mut Changed| known.is_group |= is_group)
+                .or_insert(changed);
+        }
     }
-    Ok(found)
+    Ok(found.into_values().collect())
 }
 
 /// An entry that cannot be read may be anybody's, and is not sent again: it makes a gap.
-fn summed(resolver: &Resolver, entries: &[Entry]) -> Changes {
+fn summed<'a>(resolver: &Resolver, all: impl IntoIterator<Item = &'a Changed>) -> Changes {
     let mut changes = Changes::default();
-    for entry in entries {
+    for Changed { entry, is_group } in all {
+        changes.is_of_groups |= is_group;
         match (read_dn(entry.dn.as_bytes(), "the DN of a changed object"), resolver.id(entry)) {
             (Ok(dn), Ok(id)) => {
                 changes.dns.insert(dn);
