@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use compact_str::CompactString;
 use gatepost::decision::{
-    AtEnd, Case, Charge, ChargeAt, Facing, Hold, Known, Listener, OnGrant, Reason, Rules, judge,
+    Case, Charge, ChargeAt, Facing, Hold, Known, Listener, Reason, Rules, judge,
 };
 use gatepost::detector::{Budget, Class, Finding};
 use gatepost::history::{History, HistoryFault};
@@ -133,13 +133,10 @@ impl Site {
         let listener = Listener {
             name: "bench".into(),
             mta: "bench".into(),
-            protocol: Protocol::PolicyDelegation,
             facing: Facing::Internal,
-            mode: Mode::Enforce,
-            on_grant: OnGrant::Dunno,
             charge_at: ChargeAt::EndOfMessage,
-            at_end: AtEnd::Refuse,
             hold: Hold::Queue,
+            ..Listener::of_no_socket()
         };
         Self { rules, listener, known: Known::default(), facts }
     }

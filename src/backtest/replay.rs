@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use compact_str::format_compact;
 
-use crate::decision::{AtEnd, ChargeAt, Decision, Facing, Hold, Listener, OnGrant, Reason, Rules};
+use crate::decision::{ChargeAt, Decision, Facing, Hold, Listener, Reason, Rules};
 use crate::detector::{Budget, Inspection, Test};
 use crate::directory::Directory;
 use crate::engine::{Engine, Mark};
@@ -228,12 +228,9 @@ fn listener() -> Listener {
     Listener {
         name: "backtest".into(),
         mta: "backtest".into(),
-        protocol: Protocol::PolicyDelegation,
         facing: Facing::Internal,
-        mode: Mode::Enforce,
-        on_grant: OnGrant::Dunno,
         charge_at: ChargeAt::EndOfMessage,
-        at_end: AtEnd::Refuse,
         hold: Hold::Queue,
+        ..Listener::of_no_socket()
     }
 }
