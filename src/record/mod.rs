@@ -1,12 +1,14 @@
 //! The record kept for one account, and what a change of it commits.
 
 mod file;
+mod notice;
 
 use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
 use crate::mail::{Mode, Timestamp};
 use crate::suspension::Suspension;
 
 pub use file::{FileFault, from_file, to_file};
+pub use notice::{Notice, NoticeKind};
 
 /// Everything the store keeps of one account.
 #[derive(Clone, Debug, PartialEq, Default)]
