@@ -9,7 +9,7 @@ use common::{Ask, SUBMISSION, at, config, question, read, word};
 use gatepost::engine::Engine;
 use gatepost::ledger::HashKey;
 use gatepost::mail::{AccountKey, Stage};
-use gatepost::record::{Event, Record};
+use gatepost::record::{Event, Record, Row, Table};
 use gatepost::store::{Judge, Operation, Store, StoreFault};
 
 /// Fails before it judges, or after: what changed then stands in memory.
@@ -42,6 +42,23 @@ impl Store for Broken {
     }
     fn outbox(&self, _: usize) -> Operation<'_, Vec<Event>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+    fn row<'a>(&'a self, _: Table, _: &'a str) -> Operation<'a, Option<Box<str>>> {
+        Box::pin(async { Err(StoreFault::Unavailable("broken".into())) })
+    }
+    fn rows<'a>(
+        &'a self,
+        _: Table,
+        _: &'a str,
+        _: usize,
+    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+        Box::pin(async { Err(StoreFault::Unavailable("broken".into())) })
+    }
+    fn put(&self, _: Vec<Row>) -> Operation<'_, ()> {
+        Box::pin(async { Err(StoreFault::Unavailable("broken".into())) })
+    }
+    fn accounts(&self) -> Operation<'_, u64> {
+        Box::pin(async { Err(StoreFault::Unavailable("broken".into())) })
     }
     fn settle<'a>(&'a self, _: &'a str) -> Operation<'a, ()> {
         Box::pin(async { Ok(()) })

@@ -119,7 +119,7 @@ impl Bench {
     async fn fill(&self, store: &dyn Store) -> Result<(), Box<dyn Error>> {
         for number in 0..self.logins {
             let record = Some(self.person(number).record.clone());
-            let mut put = |_: &Record| Change { record: record.clone(), events: Vec::new() };
+            let mut put = |_: &Record| Change { record: record.clone(), ..Change::default() };
             store.update(&account(number), &mut put).await?;
         }
         Ok(())

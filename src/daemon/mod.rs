@@ -126,7 +126,7 @@ async fn take_in(store: &dyn Store, records: Vec<(AccountKey, Record)>) -> Resul
     for (account, record) in records {
         let mut put = |known: &Record| Change {
             record: (*known == Record::default()).then(|| record.clone()),
-            events: Vec::new(),
+            ..Change::default()
         };
         store.update(&account, &mut put).await?;
     }

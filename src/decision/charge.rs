@@ -97,7 +97,7 @@ impl Charging<'_> {
         };
         decision.found = Some(Box::new(inspection));
         decision.quota = quota.map(Box::new);
-        (decision, Change { record: Some(record), events: Vec::new() })
+        (decision, Change::to(record))
     }
 
     fn verdict(&mut self) -> (Verdict, Inspection) {

@@ -90,7 +90,7 @@ impl Engine {
         let mut run = |record: &Record| {
             let mut record = record.clone();
             record.usage.count_unknown(count, at);
-            Change { record: Some(record), events: Vec::new() }
+            Change::to(record)
         };
         // A store that fails costs the evidence.
         let _ = self.store.update(account, &mut run).await;
@@ -101,7 +101,7 @@ impl Engine {
         let mut settle = |record: &Record| {
             let mut record = record.clone();
             let record = record.windows.settle(at).then_some(record);
-            Change { record, events: Vec::new() }
+            Change { record, ..Change::default() }
         };
         // A store that fails costs nothing that was counted.
         let _ = self.store.update(account, &mut settle).await;

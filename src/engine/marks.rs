@@ -84,7 +84,7 @@ fn written_by(record: &Record, sender: Hashed, at: Timestamp) -> Change {
     }
     let mut record = record.clone();
     record.usage.written_by(sender, at);
-    Change { record: Some(record), events: Vec::new() }
+    Change::to(record)
 }
 
 async fn account(

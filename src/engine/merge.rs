@@ -52,14 +52,14 @@ impl Engine {
         let mut found = None;
         let mut take = |record: &Record| {
             found = Some(record.clone());
-            Change { record: Some(Record::default()), events: Vec::new() }
+            Change::to(Record::default())
         };
         let taken = self.store.update(&AccountKey::unresolved(login), &mut take).await;
         let (Ok(()), Some(found)) = (taken, found) else { return };
         let mut merge = |record: &Record| {
             let mut record = record.clone();
             record.merge(&found, at);
-            Change { record: Some(record), events: Vec::new() }
+            Change::to(record)
         };
         let _ = self.store.update(account, &mut merge).await;
     }

@@ -80,10 +80,7 @@ impl Engine {
         let mut lift = |record: &Record| {
             lifted = record.in_force(at).cloned();
             match &lifted {
-                Some(suspension) => Change {
-                    record: Some(released(record, suspension, verdict)),
-                    events: Vec::new(),
-                },
+                Some(suspension) => Change::to(released(record, suspension, verdict)),
                 None => Change::default(),
             }
         };

@@ -2,6 +2,7 @@
 
 mod file;
 mod notice;
+mod row;
 
 use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
 use crate::mail::{Mode, Timestamp};
@@ -9,6 +10,7 @@ use crate::suspension::Suspension;
 
 pub use file::{FileFault, from_file, to_file};
 pub use notice::{Notice, NoticeKind};
+pub use row::{Row, Table};
 
 /// Everything the store keeps of one account.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -35,6 +37,14 @@ pub struct Change {
     /// `None`: the record stays as it is.
     pub record: Option<Record>,
     pub events: Vec<Event>,
+    pub rows: Vec<Row>,
+}
+
+impl Change {
+    /// Of the record alone.
+    pub fn to(record: Record) -> Self {
+        Self { record: Some(record), ..Self::default() }
+    }
 }
 
 /// The first byte of a record; a release that cannot read the next one refuses it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ledger::{HashKey, Message};
 use crate::mail::{AccountKey, Timestamp};
-use crate::record::{Change, Event, Record};
+use crate::record::{Change, Event, Record, Row, Table};
 use crate::store::{Store, StoreFault};
 
 /// Runs the whole contract on stores made by `fresh`.
@@ -14,6 +14,8 @@ pub async fn check<S: Store + 'static>(fresh: impl Fn() -> S) {
     no_change_leaves_the_record(&fresh()).await;
     preview_equals_the_next_update_and_writes_nothing(&fresh()).await;
     records_and_events_are_committed_together(&fresh()).await;
+    rows_are_committed_with_the_record(&fresh()).await;
+    rows_come_in_the_order_of_their_keys(&fresh()).await;
     updates_of_one_account_never_interleave(Arc::new(fresh())).await;
 }
 
@@ -42,8 +44,7 @@ fn charged(record: &Record, message: u64) -> Record {
 }
 
 pub async fn charge(store: &dyn Store, account: &str, message: u64) {
-    let mut judge =
-        |record: &Record| Change { record: Some(charged(record, message)), events: Vec::new() };
+    let mut judge = |record: &Record| Change::to(charged(record, message));
     store.update(&key(account), &mut judge).await.expect("updated");
 }
 
@@ -81,7 +82,11 @@ async fn preview_equals_the_next_update_and_writes_nothing(store: &dyn Store) {
     let (mut previewed, mut updated) = (None, None);
     let run = |slot: &mut Option<Record>, record: &Record| {
         *slot = Some(charged(record, 2));
-        Change { record: slot.clone(), events: vec![event("e")] }
+        Change {
+            record: slot.clone(),
+            events: vec![event("e")],
+            rows: vec![Row::put(Table::Site, "r", "1")],
+        }
     };
     store
         .preview(&key("alice"), &mut |record| run(&mut previewed, record))
@@ -89,6 +94,7 @@ async fn preview_equals_the_next_update_and_writes_nothing(store: &dyn Store) {
         .expect("previewed");
     assert_eq!(read(store, "alice").await.usage.messages, 1);
     assert!(store.outbox(9).await.expect("read").is_empty());
+    assert_eq!(store.row(Table::Site, "r").await, Ok(None));
     store.update(&key("alice"), &mut |record| run(&mut updated, record)).await.expect("updated");
     assert_eq!(previewed, updated);
     assert_eq!(Some(read(store, "alice").await), updated);
@@ -100,7 +106,7 @@ fn event(id: &str) -> Event {
 
 async fn send(store: &dyn Store, account: &str, events: Vec<Event>) -> Result<(), StoreFault> {
     let mut judge =
-        |record: &Record| Change { record: Some(charged(record, 1)), events: events.clone() };
+        |record: &Record| Change { events: events.clone(), ..Change::to(charged(record, 1)) };
     store.update(&key(account), &mut judge).await
 }
 
@@ -118,6 +124,36 @@ async fn records_and_events_are_committed_together(store: &dyn Store) {
     store.settle("2").await.expect("settled twice is no fault");
     assert_eq!(pending(store, 9).await, ["1", "3"]);
     assert_eq!(read(store, "bob").await.usage.messages, 1);
+}
+
+async fn rows_are_committed_with_the_record(store: &dyn Store) {
+    let rows = vec![Row::put(Table::Holds, "mx1/A1", "{}"), Row::remove(Table::Audit, "none")];
+    let mut judge =
+        |record: &Record| Change { rows: rows.clone(), ..Change::to(charged(record, 1)) };
+    store.update(&key("alice"), &mut judge).await.expect("committed");
+    assert_eq!(store.row(Table::Holds, "mx1/A1").await, Ok(Some("{}".into())));
+    assert_eq!(store.row(Table::Audit, "mx1/A1").await, Ok(None));
+    assert_eq!(read(store, "alice").await.usage.messages, 1);
+}
+
+async fn rows_come_in_the_order_of_their_keys(store: &dyn Store) {
+    let put = |key: &str| Row::put(Table::Audit, key, format!("\"{key}\""));
+    store.put(vec![put("b"), put("a/2"), put("a/10"), put("c")]).await.expect("put");
+    store.put(vec![Row::remove(Table::Audit, "c")]).await.expect("removed");
+    store
+        .put(vec![Row::put(Table::Refusals, "b", "1"), Row::put(Table::Standing, "b", "2")])
+        .await
+        .expect("put");
+    let keys = async |after: &str, limit: usize| -> Vec<String> {
+        let rows = store.rows(Table::Audit, after, limit).await.expect("read");
+        rows.into_iter().map(|(key, _)| key.into()).collect()
+    };
+    assert_eq!(keys("", 9).await, ["a/10", "a/2", "b"]);
+    assert_eq!(keys("", 2).await, ["a/10", "a/2"]);
+    assert_eq!(keys("a/10", 9).await, ["a/2", "b"]);
+    assert_eq!(keys("b", 9).await, Vec::<String>::new());
+    store.put(vec![Row::put(Table::Audit, "b", "2")]).await.expect("put");
+    assert_eq!(store.row(Table::Audit, "b").await, Ok(Some("2".into())));
 }
 
 pub async fn fill_outbox(store: &dyn Store, limit: usize) {

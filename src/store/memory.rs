@@ -1,14 +1,15 @@
 //! The store of a single process that may forget everything at its end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::mail::AccountKey;
-use crate::record::{Change, Event, Record};
+use crate::record::{Change, Event, Record, Row, Table};
 use crate::store::{Judge, Operation, Store, StoreFault};
 
 /// Enough that two cores rarely meet on one lock.
@@ -22,6 +23,7 @@ pub const OUTBOX_LIMIT: usize = 10_000;
 pub struct Memory {
     shards: Vec<Mutex<LruCache<AccountKey, Record>>>,
     outbox: Mutex<VecDeque<Event>>,
+    rows: Mutex<BTreeMap<(Table, Box<str>), Box<str>>>,
     /// Records and their bytes.
     accounts: AtomicU64,
     bytes: AtomicU64,
@@ -34,6 +36,7 @@ impl Memory {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(),
             outbox: Mutex::default(),
+            rows: Mutex::default(),
             accounts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -59,6 +62,7 @@ impl Memory {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             outbox: Mutex::default(),
+            rows: Mutex::default(),
             accounts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -74,7 +78,7 @@ impl Memory {
 
     fn update_now(&self, account: &AccountKey, judge: Judge<'_>) -> Result<(), StoreFault> {
         let mut shard = self.shard(account).lock();
-        let Change { record, events } = match shard.get(account) {
+        let Change { record, events, rows } = match shard.get(account) {
             Some(record) => judge(record),
             None => judge(&Record::default()),
         };
@@ -85,13 +89,19 @@ impl Memory {
             }
             outbox.extend(events);
         }
+        self.put_rows(rows);
         if let Some(record) = record {
-            self.put(&mut shard, account.clone(), record);
+            self.put_record(&mut shard, account.clone(), record);
         }
         Ok(())
     }
 
-    fn put(&self, shard: &mut LruCache<AccountKey, Record>, account: AccountKey, record: Record) {
+    fn put_record(
+        &self,
+        shard: &mut LruCache<AccountKey, Record>,
+        account: AccountKey,
+        record: Record,
+    ) {
         self.bytes.fetch_add(record.bytes() as u64, Ordering::Relaxed);
         match shard.push(account, record) {
             None => {
@@ -101,6 +111,19 @@ impl Memory {
             Some((_, old)) => {
                 self.bytes.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
             }
+        }
+    }
+
+    fn put_rows(&self, rows: Vec<Row>) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut kept = self.rows.lock();
+        for Row { table, key, value } in rows {
+            match value {
+                Some(value) => kept.insert((table, key), value),
+                None => kept.remove(&(table, key)),
+            };
         }
     }
 
@@ -126,6 +149,35 @@ impl Store for Memory {
 
     fn kept(&self) -> (u64, u64) {
         (self.accounts.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    fn row<'a>(&'a self, table: Table, key: &'a str) -> Operation<'a, Option<Box<str>>> {
+        Box::pin(async move { Ok(self.rows.lock().get(&(table, key.into())).cloned()) })
+    }
+
+    fn rows<'a>(
+        &'a self,
+        table: Table,
+        after: &'a str,
+        limit: usize,
+    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+        Box::pin(async move {
+            let kept = self.rows.lock();
+            let from = (Bound::Excluded((table, after.into())), Bound::Unbounded);
+            let of_table = kept.range(from).take_while(|((of, _), _)| *of == table);
+            Ok(of_table.take(limit).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        })
+    }
+
+    fn put(&self, rows: Vec<Row>) -> Operation<'_, ()> {
+        Box::pin(async move {
+            self.put_rows(rows);
+            Ok(())
+        })
+    }
+
+    fn accounts(&self) -> Operation<'_, u64> {
+        Box::pin(async move { Ok(self.accounts.load(Ordering::Relaxed)) })
     }
 
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>> {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use crate::mail::AccountKey;
-use crate::record::{Change, Event, Record};
+use crate::record::{Change, Event, Record, Row, Table};
 
 pub use embedded::Embedded;
 pub use memory::Memory;
@@ -60,6 +60,24 @@ pub trait Store: Send + Sync {
 
     /// Forgets an event that was acted on. One that is unknown or already settled is no fault.
     fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()>;
+
+    /// One value kept beside the records.
+    fn row<'a>(&'a self, table: Table, key: &'a str) -> Operation<'a, Option<Box<str>>>;
+
+    /// Up to `limit` rows whose keys come after `after`, in the order of their bytes. Not for a hot path.
+    fn rows<'a>(
+        &'a self,
+        table: Table,
+        after: &'a str,
+        limit: usize,
+    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>>;
+
+    /// Puts rows in place and takes others away, all in one commit. Two changes of one row that are under way at once
+    /// are the caller's to avoid.
+    fn put(&self, rows: Vec<Row>) -> Operation<'_, ()>;
+
+    /// Accounts that something is known of, in memory or not.
+    fn accounts(&self) -> Operation<'_, u64>;
 
     /// Until all that has changed so far is on disk.
     fn flush(&self) -> Operation<'_, ()> {

@@ -6,7 +6,7 @@ use std::{fs, io};
 use redb::{ReadableDatabase, ReadableTable};
 
 use crate::store::StoreFault;
-use crate::store::embedded::file::{self, EVENTS, OpenFault, RECORDS};
+use crate::store::embedded::file::{self, EVENTS, OpenFault, RECORDS, ROWS};
 use crate::store::embedded::{Inner, unavailable};
 
 impl Inner {
@@ -42,6 +42,11 @@ impl Inner {
                 for entry in from.open_table(EVENTS)?.iter()? {
                     let (place, event) = entry?;
                     events.insert(place.value(), event.value())?;
+                }
+                let mut rows = write.open_table(ROWS)?;
+                for entry in from.open_table(ROWS)?.iter()? {
+                    let (key, packed) = entry?;
+                    rows.insert(key.value(), packed.value())?;
                 }
             }
             Ok(write.commit()?)

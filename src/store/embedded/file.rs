@@ -20,14 +20,16 @@ use crate::record::Record;
 pub const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
 /// By the order in which they were committed: id and body.
 pub const EVENTS: TableDefinition<u64, (&str, &str)> = TableDefinition::new("events");
+/// By table and key: a checksum that also names both, and the value.
+pub const ROWS: TableDefinition<(u8, &str), &[u8]> = TableDefinition::new("rows");
 const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
 
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 
 type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The first leads from schema 1 to 2, and so on.
-const MIGRATIONS: [Migration; SCHEMA as usize - 1] = [];
+const MIGRATIONS: [Migration; SCHEMA as usize - 1] = [begin_rows];
 
 /// Pages that redb keeps; the system caches the others.
 const CACHE_BYTES: usize = 64 << 20;
@@ -163,6 +165,7 @@ impl File {
     fn introduce(&self, write: &WriteTransaction) -> Result<(), redb::Error> {
         write.open_table(RECORDS)?;
         write.open_table(EVENTS)?;
+        write.open_table(ROWS)?;
         let mut about = write.open_table(ABOUT)?;
         about.insert("schema", SCHEMA)?;
         about.insert("hash-key", u64::from(self.key.id()))?;
@@ -201,6 +204,20 @@ impl File {
         let (day, bytes) = rest.split_first_chunk::<DAY>()?;
         (self.sum(account, day, bytes) == *sum).then_some(())?;
         Some((u32::from_le_bytes(*day), Record::from_bytes(bytes).ok()?))
+    }
+
+    /// A row as it is kept.
+    pub fn pack_row(&self, table: u8, key: &str, value: &str) -> Vec<u8> {
+        let mut packed = self.sum(key, &[table], value.as_bytes()).to_vec();
+        packed.extend(value.as_bytes());
+        packed
+    }
+
+    /// `None`: damaged.
+    pub fn unpack_row(&self, table: u8, key: &str, packed: &[u8]) -> Option<Box<str>> {
+        let (sum, value) = packed.split_first_chunk::<SUM>()?;
+        (self.sum(key, &[table], value) == *sum).then_some(())?;
+        Some(std::str::from_utf8(value).ok()?.into())
     }
 
     fn sum(&self, account: &str, day: &[u8], bytes: &[u8]) -> [u8; SUM] {
@@ -249,6 +266,12 @@ fn about(database: &Database) -> Result<(Option<u64>, Option<u64>), redb::Error>
     let about = database.begin_read()?.open_table(ABOUT)?;
     let read = |name| Ok::<_, redb::Error>(about.get(name)?.map(|value| value.value()));
     Ok((read("schema")?, read("hash-key")?))
+}
+
+/// To schema 2.
+fn begin_rows(write: &WriteTransaction) -> Result<(), redb::Error> {
+    write.open_table(ROWS)?;
+    Ok(())
 }
 
 fn migrate(database: &Database, known: usize) -> Result<(), redb::Error> {

@@ -4,6 +4,7 @@
 mod backup;
 mod file;
 mod outbox;
+mod rows;
 mod shard;
 mod writer;
 
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::ledger::HashKey;
 use crate::mail::{AccountKey, Timestamp};
-use crate::record::{Change, Event, Record};
+use crate::record::{Change, Event, Record, Row, Table};
 use crate::store::{Judge, Operation, Store, StoreFault};
 
 use file::{File, Opener, RECORDS};
@@ -176,18 +177,29 @@ impl Embedded {
     }
 
     async fn load(&self, account: &AccountKey, landed: u64) -> Result<Loaded, StoreFault> {
-        let (inner, account) = (Arc::clone(&self.inner), account.clone());
-        let read = tokio::task::spawn_blocking(move || inner.read(&account)).await;
-        // redb may panic on a damaged page.
-        let record = read.unwrap_or_else(|_| Err(unavailable("a record cannot be read")))?;
+        let account = account.clone();
+        let record = self.reading(move |inner| inner.read(&account)).await?;
         Ok(Loaded { landed, record })
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Inner) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let inner = Arc::clone(&self.inner);
+        let read = tokio::task::spawn_blocking(move || read(&inner)).await;
+        // redb may panic on a damaged page.
+        read.unwrap_or_else(|_| Err(unavailable("its file cannot be read")))
     }
 }
 
 impl Inner {
     fn shard(&self, account: &AccountKey) -> &Mutex<Shard> {
-        let sum = account
-            .as_str()
+        self.shard_of(account.as_str())
+    }
+
+    fn shard_of(&self, key: &str) -> &Mutex<Shard> {
+        let sum = key
             .bytes()
             .fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         &self.shards[sum % SHARDS]
@@ -216,8 +228,9 @@ impl Inner {
                 _ => return Ok(Step::Read { landed }),
             },
         };
-        let Change { record: changed, events } = judge(record);
+        let Change { record: changed, events, rows } = judge(record);
         let matters = !events.is_empty()
+            || !rows.is_empty()
             || changed.as_ref().is_some_and(|changed| changed.suspension != record.suspension);
         let unchanged =
             (is_read && changed.is_none() && *record != Record::default()).then(|| record.clone());
@@ -228,6 +241,7 @@ impl Inner {
             }
             shard.send(outbox.number(events));
         }
+        shard.put(rows);
         if let Some(record) = changed {
             shard.change(account, record);
         } else if let Some(record) = unchanged {
@@ -274,6 +288,32 @@ impl Store for Embedded {
     fn outbox(&self, limit: usize) -> Operation<'_, Vec<Event>> {
         let events = self.inner.outbox.lock().committed.values().take(limit).cloned().collect();
         Box::pin(async move { Ok(events) })
+    }
+
+    fn row<'a>(&'a self, table: Table, key: &'a str) -> Operation<'a, Option<Box<str>>> {
+        let key = key.to_owned();
+        Box::pin(self.reading(move |inner| inner.read_row(table, &key)))
+    }
+
+    fn rows<'a>(
+        &'a self,
+        table: Table,
+        after: &'a str,
+        limit: usize,
+    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+        let after = after.to_owned();
+        Box::pin(self.reading(move |inner| inner.read_rows(table, &after, limit)))
+    }
+
+    fn put(&self, rows: Vec<Row>) -> Operation<'_, ()> {
+        Box::pin(async move {
+            self.inner.put_rows(rows);
+            self.inner.commit().await
+        })
+    }
+
+    fn accounts(&self) -> Operation<'_, u64> {
+        Box::pin(self.reading(Inner::count))
     }
 
     fn settle<'a>(&'a self, event: &'a str) -> Operation<'a, ()> {

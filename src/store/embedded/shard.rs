@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use crate::mail::AccountKey;
-use crate::record::{Event, Record};
+use crate::record::{Event, Record, Row};
 
 /// What one commit writes of a shard; whole or not at all.
 #[derive(Clone, Default)]
@@ -15,11 +15,13 @@ pub struct Batch {
     pub records: HashMap<AccountKey, Record>,
     /// With their place in the outbox.
     pub events: Vec<(u64, Event)>,
+    /// The last of one key counts.
+    pub rows: Vec<Row>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.events.is_empty()
+        self.records.is_empty() && self.events.is_empty() && self.rows.is_empty()
     }
 }
 
@@ -78,6 +80,10 @@ impl Shard {
         self.changed.events.extend(events);
     }
 
+    pub fn put(&mut self, rows: Vec<Row>) {
+        self.changed.rows.extend(rows);
+    }
+
     /// What was read from disk.
     pub fn keep(&mut self, account: &AccountKey, record: Record) {
         self.clean.put(account.clone(), record);
@@ -104,6 +110,7 @@ impl Shard {
         let later = std::mem::take(&mut self.changed);
         back.records.extend(later.records);
         back.events.extend(later.events);
+        back.rows.extend(later.rows);
         self.changed = back;
     }
 }

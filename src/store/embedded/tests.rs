@@ -65,8 +65,7 @@ async fn messages(store: &Embedded, account: &str) -> Result<u64, StoreFault> {
 }
 
 async fn suspend(store: &Embedded, account: &str) -> Result<(), StoreFault> {
-    let mut judge =
-        |record: &Record| Change { record: Some(record.clone().suspended()), events: Vec::new() };
+    let mut judge = |record: &Record| Change::to(record.clone().suspended());
     store.update(&key(account), &mut judge).await
 }
 
@@ -163,11 +162,13 @@ async fn a_backup_is_a_whole_store_of_that_moment() {
     contract::charge(&store, "alice", 1).await;
     contract::fill_outbox(&store, 2).await;
     let copy = folder.0.join("copy");
+    store.put(vec![Row::put(Table::Holds, "mx1/A1", "{}")]).await.expect("put");
     store.backup(&copy).await.expect("copied");
     contract::charge(&store, "alice", 2).await;
     let told = store.backup(&copy).await.expect_err("it exists").to_string();
     assert_eq!(told, format!("the store is unavailable: {} exists", copy.display()));
     let copied = Embedded::open(Settings { path: copy, ..folder.settings() }).expect("opened");
+    assert_eq!(copied.row(Table::Holds, "mx1/A1").await, Ok(Some("{}".into())));
     assert_eq!(messages(&copied, "alice").await, Ok(1));
     assert_eq!(copied.outbox(9).await.expect("read").len(), 2);
 }
@@ -227,10 +228,31 @@ fn a_file_of_a_newer_release_is_refused() {
     let database = Database::open(folder.store()).expect("opened");
     let write = database.begin_write().expect("begun");
     let about = redb::TableDefinition::<&str, u64>::new("about");
-    write.open_table(about).expect("there").insert("schema", 2).expect("written");
+    write.open_table(about).expect("there").insert("schema", 3).expect("written");
     write.commit().expect("written");
     drop(database);
-    assert_eq!(folder.refusal(), "a newer gatepost wrote it (schema 2, this one knows 1)");
+    assert_eq!(folder.refusal(), "a newer gatepost wrote it (schema 3, this one knows 2)");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_led_on() {
+    let folder = Folder::new();
+    let store = folder.open();
+    contract::charge(&store, "alice", 1).await;
+    store.flush().await.expect("written");
+    drop(store);
+    let database = Database::open(folder.store()).expect("opened");
+    let write = database.begin_write().expect("begun");
+    assert!(write.delete_table(file::ROWS).expect("deleted"));
+    let about = redb::TableDefinition::<&str, u64>::new("about");
+    write.open_table(about).expect("there").insert("schema", 1).expect("written");
+    write.commit().expect("written");
+    drop(database);
+    let store = folder.open();
+    assert_eq!(store.row(Table::Audit, "1").await, Ok(None));
+    store.put(vec![Row::put(Table::Audit, "1", "{}")]).await.expect("put");
+    assert_eq!(store.row(Table::Audit, "1").await, Ok(Some("{}".into())));
+    assert_eq!(store.accounts().await, Ok(1));
 }
 
 #[test]

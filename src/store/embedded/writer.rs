@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use crate::record::Event;
+use crate::record::{Event, Row};
 use crate::store::StoreFault;
-use crate::store::embedded::file::{self, EVENTS, RECORDS};
+use crate::store::embedded::file::{self, EVENTS, RECORDS, ROWS};
 use crate::store::embedded::shard::Batch;
 use crate::store::embedded::{Inner, unavailable};
 
@@ -191,6 +191,19 @@ impl Inner {
             }
             for place in settled {
                 events.remove(place)?;
+            }
+            let mut rows = write.open_table(ROWS)?;
+            for Row { table, key, value } in batches.iter().flat_map(|batch| &batch.rows) {
+                let place = (*table as u8, &**key);
+                match value {
+                    Some(value) => {
+                        let packed = self.file.pack_row(place.0, key, value);
+                        rows.insert(place, packed.as_slice())?;
+                    }
+                    None => {
+                        rows.remove(place)?;
+                    }
+                }
             }
         }
         Ok(write.commit()?)
