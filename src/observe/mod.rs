@@ -7,6 +7,7 @@ mod directory_metrics;
 mod families;
 mod metrics;
 mod recent;
+mod store_metrics;
 mod suspension_metrics;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
+pub use store_metrics::StoreMetrics;
 pub use suspension_metrics::{ACCOUNT_STATES, Ending, SuspensionMetrics};
 
 /// Which decisions get a line.
