@@ -339,6 +339,8 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }
+        // What one instance may cost a Prometheus, however many accounts there are.
+        assert!(text.lines().filter(|line| !line.starts_with('#')).count() < 1_500);
         let decisions = text.lines().filter(|l| l.starts_with("gatepost_decisions_total{")).count();
         assert_eq!(decisions, 5 * 23 * 2);
     }
