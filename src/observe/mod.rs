@@ -8,6 +8,7 @@ mod families;
 mod happenings;
 mod metrics;
 mod recent;
+mod store_metrics;
 mod suspension_metrics;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
+pub use store_metrics::StoreMetrics;
 pub use suspension_metrics::{ACCOUNT_STATES, SuspensionMetrics};
 
 /// Which decisions get a line.
