@@ -9,6 +9,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::Tryable;
+use crate::admin::notify;
 use crate::admin::release;
 use crate::admin::rights;
 use crate::decision::{DecisionId, Facing, Listener, Story};
@@ -23,6 +25,7 @@ pub struct Control {
     pub observer: Arc<Observer>,
     pub listeners: Arc<[Arc<Listener>]>,
     pub clock: fn() -> Timestamp,
+    pub actions: Arc<dyn Tryable>,
 }
 
 /// A question of `gatepost explain`.
@@ -80,6 +83,7 @@ pub fn router(control: Control) -> Router {
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
         .route("/release", post(release::ask_release))
+        .route("/notify-test", post(notify::ask_test))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

@@ -9,6 +9,7 @@ mod export;
 mod holders;
 mod input;
 mod learn;
+mod notify;
 mod release;
 mod rights;
 mod run;
@@ -84,6 +85,8 @@ enum Command {
     Ask(ask::Arguments),
     /// Lift a suspension, and say what it was
     Release(release::Arguments),
+    /// Try the actions out: whether those who should be told can be
+    NotifyTest(notify::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
     /// Learn from past mail whom each login writes to, and how much
@@ -116,6 +119,7 @@ pub fn run() -> ExitCode {
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
         Some(Command::Release(arguments)) => release::release(&arguments).into(),
+        Some(Command::NotifyTest(arguments)) => notify::test(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }

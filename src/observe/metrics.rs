@@ -12,7 +12,7 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::{DetectionMetrics, DirectoryMetrics};
+use crate::observe::{ActionMetrics, DetectionMetrics, DirectoryMetrics};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -50,6 +50,8 @@ pub struct Metrics {
     /// For the directory itself to count with.
     pub directory: Arc<DirectoryMetrics>,
     pub detection: DetectionMetrics,
+    /// For the outbox to count with.
+    pub actions: Arc<ActionMetrics>,
 }
 
 /// One of each, in the order of [`Protocol::ALL`].
@@ -126,6 +128,7 @@ impl Metrics {
             },
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
+            actions: ActionMetrics::new(&registry),
             registry: registry.clone(),
         };
         new.build_info();

@@ -71,7 +71,7 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
-pub(crate) use tls::{authorities, certificates, identity, private_key};
+pub(crate) use tls::{authorities, certificates, client_config_for, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: usize = 10_000;
