@@ -9,6 +9,7 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Reg
 use crate::detector::{Class, Severity, Test};
 use crate::engine::{Judged, WiringFault};
 use crate::mail::{AccountKey, Timestamp};
+use crate::observe::families::counters;
 use crate::rights::Mode;
 
 const MODES: [Mode; 2] = [Mode::Observe, Mode::Enforce];
@@ -139,10 +140,4 @@ impl DetectionMetrics {
 
 fn faded((then, count): (Timestamp, f64), at: Timestamp) -> f64 {
     count * (-(at.ms_since(then) as f64) / 1000.0 / HOUR_S).exp()
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let family = IntCounterVec::new(Opts::new(name, help), labels).expect("a valid metric");
-    registry.register(Box::new(family.clone())).expect("a new name");
-    family
 }

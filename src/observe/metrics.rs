@@ -12,7 +12,9 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::{ActionMetrics, DetectionMetrics, DirectoryMetrics};
+use crate::observe::{
+    ActionMetrics, DetectionMetrics, DirectoryMetrics, SuspensionMetrics,
+};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub detection: DetectionMetrics,
     /// For the outbox to count with.
     pub actions: Arc<ActionMetrics>,
+    /// For whoever imposes and ends suspensions.
+    pub suspension: SuspensionMetrics,
 }
 
 /// One of each, in the order of [`Protocol::ALL`].
@@ -129,6 +133,7 @@ impl Metrics {
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
             actions: ActionMetrics::new(&registry),
+            suspension: SuspensionMetrics::new(&registry),
             registry: registry.clone(),
         };
         new.build_info();

@@ -5,8 +5,10 @@ mod action_metrics;
 mod decision_log;
 mod detection_metrics;
 mod directory_metrics;
+mod families;
 mod metrics;
 mod recent;
+mod suspension_metrics;
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
+pub use suspension_metrics::{ACCOUNT_STATES, Ending, SuspensionMetrics};
 
 /// Which decisions get a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
