@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crate::action::command::Command;
+use crate::action::directory::Directory;
 use crate::action::mail::{Audience, Mail};
 use crate::action::webhook::Webhook;
 use crate::action::{Action, Kind, Settings, Wants, What};
-use crate::mail::Mode;
+use crate::mail::{Mode, Timestamp};
 use crate::record::{Notice, NoticeKind};
 
 /// What an account's owner is told of.
@@ -48,7 +49,7 @@ impl Lane {
 }
 
 /// The lanes of an action.
-pub fn lanes(settings: &Settings) -> Vec<Lane> {
+pub fn lanes(settings: &Settings, clock: fn() -> Timestamp) -> Vec<Lane> {
     let lane = |name: Box<str>, at_once, digests, action, is_personal| Lane {
         name,
         action_name: settings.name.clone(),
@@ -69,6 +70,10 @@ pub fn lanes(settings: &Settings) -> Vec<Lane> {
         What::Command(command) => {
             let action = Action::Command(Command::new(command.clone()));
             vec![lane(name, command.at_once, false, action, false)]
+        }
+        What::Directory(directory) => {
+            let action = Action::Directory(Directory::new(directory.clone(), clock));
+            vec![lane(name, 1, false, action, false)]
         }
         What::Mail(mail) => {
             let of = |audience| Action::Mail(Mail::new(mail.clone(), audience));

@@ -2,6 +2,7 @@
 //! directory changed. An action does as it is told, once for each call; the outbox calls it until it works.
 
 pub mod command;
+pub mod directory;
 mod lane;
 pub mod mail;
 mod queue;
@@ -16,6 +17,7 @@ pub use lane::{Lane, lanes};
 pub use queue::{Limits, Next, Queue};
 
 use command::Command;
+use directory::Directory;
 use mail::Mail;
 use webhook::Webhook;
 
@@ -25,16 +27,18 @@ pub enum Kind {
     Webhook,
     Mail,
     Command,
+    Directory,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Webhook, Kind::Mail, Kind::Command];
+    pub const ALL: [Kind; 4] = [Kind::Webhook, Kind::Mail, Kind::Command, Kind::Directory];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
             Self::Mail => "mail",
             Self::Command => "command",
+            Self::Directory => "directory",
         }
     }
 }
@@ -56,6 +60,7 @@ pub enum What {
     Webhook(webhook::Settings),
     Mail(mail::Settings),
     Command(command::Settings),
+    Directory(directory::Settings),
 }
 
 impl What {
@@ -64,6 +69,7 @@ impl What {
             Self::Webhook(_) => Kind::Webhook,
             Self::Mail(_) => Kind::Mail,
             Self::Command(_) => Kind::Command,
+            Self::Directory(_) => Kind::Directory,
         }
     }
 }
@@ -102,6 +108,7 @@ pub enum Action {
     Webhook(Webhook),
     Mail(Mail),
     Command(Command),
+    Directory(Directory),
 }
 
 impl Action {
@@ -119,6 +126,12 @@ impl Action {
             Self::Command(command) => {
                 for told in events {
                     command.run(told).await?;
+                }
+                Ok(())
+            }
+            Self::Directory(directory) => {
+                for told in events {
+                    directory.apply(told).await?;
                 }
                 Ok(())
             }

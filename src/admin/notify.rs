@@ -20,7 +20,7 @@ pub struct AskedTest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tried {
     pub action: String,
-    /// webhook, mail, command
+    /// webhook, mail, command, directory
     pub kind: String,
     /// `None`: it worked.
     pub fault: Option<String>,

@@ -8,9 +8,10 @@ use rustls::pki_types::ServerName;
 
 use crate::action::mail::Security;
 use crate::action::webhook::{Url, read_secret};
-use crate::action::{Settings, Wants, What, command, mail, webhook};
+use crate::action::{Settings, Wants, What, command, directory, mail, webhook};
+use crate::config::DirectorySource;
 use crate::config::ldap::warn_of_readers;
-use crate::directory::ldap::{authorities, read_password};
+use crate::directory::ldap::{Dn, authorities, is_attribute, read_password};
 use crate::record::NoticeKind;
 use crate::settings::{Item, Reader, Table, duration};
 
@@ -38,17 +39,23 @@ enum Type {
     Webhook,
     Mail,
     Command,
+    Directory,
 }
 
-const TYPES: [(&str, Type); 3] =
-    [("webhook", Type::Webhook), ("mail", Type::Mail), ("command", Type::Command)];
+const TYPES: [(&str, Type); 4] = [
+    ("webhook", Type::Webhook),
+    ("mail", Type::Mail),
+    ("command", Type::Command),
+    ("directory", Type::Directory),
+];
 
-/// `node` is `server.name`.
+/// `node` is `server.name`, `source` what `[directory]` says.
 pub(super) fn read_actions(
     reader: &mut Reader,
     root: &mut Table<'_, '_>,
     folder: &Path,
     node: &str,
+    source: Option<&DirectorySource>,
 ) -> Vec<Settings> {
     let mut actions: Vec<Settings> = Vec::new();
     for mut table in root.tables(reader, "action") {
@@ -63,6 +70,7 @@ pub(super) fn read_actions(
             Type::Webhook => read_webhook(reader, &mut table, folder).map(What::Webhook),
             Type::Mail => read_mail(reader, &mut table, folder, node).map(What::Mail),
             Type::Command => read_command(reader, &mut table).map(What::Command),
+            Type::Directory => read_group(reader, &mut table, folder, source).map(What::Directory),
         };
         table.finish(reader);
         if let Some((name, what)) = name.zip(what) {
@@ -240,6 +248,46 @@ fn read_command(reader: &mut Reader, table: &mut Table<'_, '_>) -> Option<comman
     }
     let arguments = words.map(|item| item.value).collect();
     Some(command::Settings { program: path, arguments, timeout, at_once })
+}
+
+/// Servers, TLS and names are those of the directory itself: an account is one of it.
+fn read_group(
+    reader: &mut Reader,
+    table: &mut Table<'_, '_>,
+    folder: &Path,
+    source: Option<&DirectorySource>,
+) -> Option<directory::Settings> {
+    let such = "such as \"CN=Suspended,OU=Groups,DC=example,DC=org\"";
+    let group = table.required(reader, "group", &format!("the DN of a group, {such}"));
+    let attribute =
+        table.parsed(reader, "member-attribute", "member", |text| match is_attribute(text) {
+            true => Ok(text.to_string()),
+            false => Err("expected the name of an attribute that holds DNs".to_string()),
+        });
+    let bind = table.required(reader, "bind-dn", "the DN that may change the group");
+    let password_file =
+        read_file(reader, table, "password-file", folder, |path| read_password(path).map(drop));
+    let group = group?;
+    if Dn::parse(&group.value).is_none_or(|dn| dn.as_str().is_empty()) {
+        reader.refuse(&group, &format!("expected a DN, {such}"));
+        return None;
+    }
+    let (bind_dn, password_file) = (bind?.value, password_file?);
+    let Some(DirectorySource::Ldap { ldap, .. }) = source else {
+        let what = "needs [directory] type = \"ldap\": without it nobody is in a group, and this action does nothing";
+        reader.warn(table.place("type"), &table.key("type"), what);
+        return None;
+    };
+    if bind_dn.trim().is_empty() {
+        reader.fault(
+            table.place("bind-dn"),
+            &table.key("bind-dn"),
+            "empty: nobody may change a group without a name",
+        );
+        return None;
+    }
+    let (group, ldap) = (group.value, ldap.clone());
+    Some(directory::Settings { ldap, bind_dn, password_file, group, member_attribute: attribute })
 }
 
 /// A file that must be there, with something in it that others may not read.

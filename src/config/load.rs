@@ -64,7 +64,7 @@ fn read_root(
     let control = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
     let (store, store_on_failure) = read_store(reader, &mut root, folder);
-    let actions = read_actions(reader, &mut root, folder, &name);
+    let actions = read_actions(reader, &mut root, folder, &name, directory.as_ref());
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
     rules.store_on_failure = store_on_failure;

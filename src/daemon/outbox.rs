@@ -54,7 +54,7 @@ impl Outbox {
         metrics: Arc<ActionMetrics>,
         clock: fn() -> Timestamp,
     ) -> Result<Self, StoreFault> {
-        let desks = actions.iter().flat_map(lanes).map(|lane| {
+        let desks = actions.iter().flat_map(|action| lanes(action, clock)).map(|lane| {
             let queue = Queue::new(&lane.name, limits, lane.give_up_after, lane.digests);
             Arc::new(Desk { lane, queue: Mutex::new(queue), added: Notify::new() })
         });

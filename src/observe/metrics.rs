@@ -12,9 +12,7 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::{
-    ActionMetrics, DetectionMetrics, DirectoryMetrics, SuspensionMetrics,
-};
+use crate::observe::{ActionMetrics, DetectionMetrics, DirectoryMetrics, SuspensionMetrics};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
