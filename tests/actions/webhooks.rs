@@ -155,3 +155,29 @@ fn a_stop_waits_for_what_is_under_way_and_keeps_the_rest() {
     assert!(site.kept().contains(&"pager/e2".to_string()));
     assert_eq!(hook.ids(), ["e1"]);
 }
+
+/// The example of the document, run by Python on a call as it came.
+#[test]
+fn the_documented_example_verifies_a_call_and_refuses_a_changed_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/actions.md");
+    let document = std::fs::read_to_string(path).expect("docs/actions.md");
+    let block = |language: &str| {
+        let (_, rest) = document.split_once(&format!("```{language}\n")).expect("an example");
+        rest.split_once("```").expect("its end").0.to_string()
+    };
+    Notice::read(&block("json")).expect("the documented event is one");
+    let hook = Hook::open(OK);
+    let site = Site::new(&webhook("pager", &hook));
+    site.send(&[suspended("e1")]);
+    let call = hook.wait_for(1).remove(0);
+    let headers: std::collections::HashMap<_, _> = call.headers.iter().cloned().collect();
+    let headers = serde_json::to_string(&headers).expect("text");
+    let script = block("python")
+        + "import json, sys\nheaders, body, secret = sys.argv[1:]\n\
+           print(is_gateposts(json.loads(headers), body.encode(), secret.encode()))\n";
+    for (body, expected) in [(call.body.clone(), "True\n"), (call.body + " ", "False\n")] {
+        let mut python = std::process::Command::new(crate::process::program("python3", "python3"));
+        python.args(["-c", &script, &headers, &body, SECRET]);
+        assert_eq!(crate::process::output(&mut python), expected);
+    }
+}
