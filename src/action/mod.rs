@@ -14,7 +14,7 @@ use crate::mail::{Mode, Timestamp};
 use crate::record::{Notice, NoticeKind};
 
 pub use lane::{Lane, lanes};
-pub use queue::{Limits, Next, Queue};
+pub use queue::{Limits, Next, Queue, arrived};
 
 use command::Command;
 use directory::Directory;

@@ -65,6 +65,11 @@ struct State {
     body: Box<str>,
 }
 
+/// When a delivery arrived that was kept; `None`: it makes no sense.
+pub fn arrived(value: &str) -> Option<Timestamp> {
+    serde_json::from_str::<State>(value).ok().map(|state| state.arrived)
+}
+
 struct Delivery {
     state: State,
     notice: Notice,

@@ -136,7 +136,14 @@ fn read_webhook(
     let ca_file = read_ca_file(reader, table, folder);
     let is_plain_allowed = table.flag(reader, "insecure-plaintext", false);
     let item = url?;
-    let url = Url::parse(&item.value).map_err(|what| reader.refuse(&item, &what)).ok()?;
+    let url = match Url::parse(&item.value) {
+        Ok(url) => url,
+        // A password may be in it.
+        Err(what) => {
+            reader.fault(item.at, &item.key, what);
+            return None;
+        }
+    };
     if !url.is_tls {
         let what = "http:// without TLS: everybody on the way reads who is suspended, and can keep it back";
         check_plain(reader, &item, url.is_loopback(), is_plain_allowed, what);

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::action::{Kind, Lane, Limits, Next, Queue, Settings, Told, lanes};
+use crate::action::{Kind, Lane, Limits, Next, Queue, Settings, Told, arrived, lanes};
 use crate::admin::{Tried, Tryable};
 use crate::mail::Timestamp;
 use crate::observe::{ActionMetrics, ActionResult};
@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Events taken in at once.
 const AT_ONCE: usize = 100;
+
+/// How long deliveries are kept for an action that the configuration no longer has, and may have again.
+const STRAYS_MS: u64 = 30 * 86_400_000;
 
 /// Rows read at once at the start.
 const PAGE: usize = 1_000;
@@ -65,12 +68,16 @@ impl Outbox {
     }
 
     async fn load(&self) -> Result<(), StoreFault> {
-        let (mut after, mut strays) = (String::new(), 0_usize);
+        let (mut after, mut strays, mut old) = (String::new(), 0_usize, Vec::new());
+        let at = (self.clock)();
         loop {
             let rows = self.store.rows(Table::Deliveries, &after, PAGE).await?;
             for (key, value) in &rows {
                 let lane = key.split('/').next().unwrap_or_default();
                 match self.desks.iter().find(|desk| *desk.lane.name == *lane) {
+                    None if arrived(value).is_some_and(|then| at.ms_since(then) > STRAYS_MS) => {
+                        old.push(Row::remove(Table::Deliveries, key));
+                    }
                     None => strays += 1,
                     Some(desk) => {
                         if !desk.queue.lock().load(value) {
@@ -84,6 +91,7 @@ impl Outbox {
                 _ => break,
             }
         }
+        self.put(old).await?;
         if strays > 0 {
             tracing::warn!(
                 deliveries = strays,
