@@ -48,7 +48,7 @@ impl Command {
             .env_clear()
             .env("PATH", path)
             .env("GATEPOST_EVENT", told.notice.event.as_str())
-            .env("GATEPOST_ID", &told.notice.id)
+            .env("GATEPOST_ID", told.id())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -15,8 +15,8 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use ring::digest::{SHA256, digest};
 
-use crate::action::Told;
 use crate::action::webhook::is_loopback;
+use crate::action::{Told, plain_id};
 use crate::directory::ldap::read_password;
 use crate::mail::{Mode, Timestamp};
 use crate::record::{Notice, NoticeKind};
@@ -136,7 +136,7 @@ impl Mail {
         let node = &self.settings.node;
         let audience = if self.audience == Audience::Person { ".person" } else { "" };
         let name = match events {
-            [one] => word(&one.notice.id),
+            [one] => one.id(),
             many => {
                 let ids: Vec<&str> = many.iter().map(|told| &*told.notice.id).collect();
                 let sum = digest(&SHA256, ids.join(" ").as_bytes());
@@ -150,7 +150,7 @@ impl Mail {
             .raw_header(header("X-Auto-Response-Suppress", "All".into()))
             .raw_header(header("X-Gatepost-Event", name));
         if let [Told { notice: Notice { incident: Some(incident), .. }, .. }] = events {
-            let thread = format!("<incident.{}{audience}@{node}>", word(incident));
+            let thread = format!("<incident.{}{audience}@{node}>", plain_id(incident));
             builder = builder.in_reply_to(thread.clone()).references(thread);
         }
         builder
@@ -301,12 +301,6 @@ fn sentence(notice: &Notice) -> String {
         NoticeKind::Test => "this is a test, nothing happened".into(),
     };
     if is_shadow { format!("[observe] {what}") } else { what }
-}
-
-/// As a part of a message's name (RFC 5322, 3.6.4).
-fn word(text: &str) -> String {
-    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.chars().filter(is_plain).collect()
 }
 
 /// Others' text in one line: without what would end it, steer a terminal or turn the direction of writing.

@@ -8,6 +8,7 @@ pub mod mail;
 mod queue;
 pub mod webhook;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::mail::{Mode, Timestamp};
@@ -101,6 +102,25 @@ impl Told {
         let body = notice.to_event().body;
         Self { notice, body }
     }
+
+    /// Its id as headers and variables take it: an account's name may be part of it.
+    pub fn id(&self) -> String {
+        plain_id(&self.notice.id)
+    }
+}
+
+/// Letters, digits and a few signs; any other byte as `%` and two hexadecimal digits.
+fn plain_id(id: &str) -> String {
+    let mut plain = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => plain.push(byte.into()),
+            _ => {
+                let _ = write!(plain, "%{byte:02X}");
+            }
+        }
+    }
+    plain
 }
 
 /// Ready to act.
@@ -135,6 +155,22 @@ impl Action {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_fit_for_headers_and_stays_another_than_any_other() {
+        for (id, plain) in [
+            ("0123456789AB.suspended", "0123456789AB.suspended"),
+            ("login:jörg x-1.watched", "login%3Aj%C3%B6rg%20x-1.watched"),
+            ("a\r\n\0>%", "a%0D%0A%00%3E%25"),
+        ] {
+            assert_eq!(plain_id(id), plain);
         }
     }
 }

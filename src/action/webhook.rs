@@ -143,7 +143,7 @@ impl Webhook {
         at: Timestamp,
     ) -> Result<Request<Full<Bytes>>, String> {
         let Url { authority, path, .. } = &self.settings.url;
-        let id = &*told.notice.id;
+        let id = &*told.id();
         let seconds = at.unix_ms().div_euclid(1000).to_string();
         Request::post(path)
             .header("host", authority)

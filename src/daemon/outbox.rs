@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::action::{Kind, Lane, Limits, Next, Queue, Settings, Told, arrived, lanes};
+use crate::action::directory::Directory;
+use crate::action::{Action, Kind, Lane, Limits, Next, Queue, Settings, Told, arrived, lanes};
 use crate::admin::{Tried, Tryable};
-use crate::mail::Timestamp;
+use crate::mail::{AccountKey, Timestamp};
 use crate::observe::{ActionMetrics, ActionResult};
 use crate::record::{Event, Notice, NoticeKind, Row, Table};
 use crate::store::{Store, StoreFault};
@@ -216,7 +217,13 @@ impl Outbox {
         let rows = match outcome {
             Ok(()) => {
                 tracing::info!(action, events = places.len(), "an action is done");
-                let rows = desk.queue.lock().done(&places, at);
+                let rows = {
+                    let mut queue = desk.queue.lock();
+                    let told = queue.told(&places);
+                    let mut rows = queue.done(&places, at);
+                    rows.extend(told.iter().filter_map(|told| desk.member_row(told)));
+                    rows
+                };
                 self.keep(rows, stop).await;
                 self.metrics.done(desk.lane.kind, ActionResult::Ok, at);
                 self.count();
@@ -245,6 +252,45 @@ impl Outbox {
             tracing::error!(%fault, "that an action is done is not kept yet");
             if tokio::time::timeout(AGAIN, stop.cancelled()).await.is_ok() {
                 return;
+            }
+        }
+    }
+
+    /// Makes the groups of suspended accounts what they should be, whatever others did to them. `suspended`: whom a
+    /// suspension refuses now.
+    pub async fn reconcile(&self, suspended: &[AccountKey]) -> Result<(), StoreFault> {
+        for desk in &self.desks {
+            let Action::Directory(directory) = &desk.lane.action else { continue };
+            let prefix = member_key(&desk.lane.name, "");
+            let ours = self.members(&prefix).await?;
+            let (set, outcome) = directory.reconcile(suspended, &ours).await;
+            let rows = set.into_iter().filter_map(|(account, is_member)| {
+                let is_new = is_member != ours.contains(&account);
+                is_new.then(|| member_row(&desk.lane.name, &account, is_member))
+            });
+            self.put(rows.collect()).await?;
+            if let Err(why) = outcome {
+                let action = &*desk.lane.name;
+                tracing::warn!(action, why, "the group is not reconciled, and is tried again");
+                self.metrics.done(desk.lane.kind, ActionResult::Error, (self.clock)());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom an action has put into its group.
+    async fn members(&self, prefix: &str) -> Result<Vec<AccountKey>, StoreFault> {
+        let (mut members, mut after) = (Vec::new(), prefix.to_string());
+        loop {
+            let rows = self.store.rows(Table::Site, &after, PAGE).await?;
+            let is_last = rows.len() < PAGE;
+            for (key, _) in rows {
+                let Some(account) = key.strip_prefix(prefix) else { return Ok(members) };
+                members.push(AccountKey::stored(account));
+                after = key.into();
+            }
+            if is_last {
+                return Ok(members);
             }
         }
     }
@@ -287,6 +333,27 @@ impl Outbox {
         });
         futures_util::future::join_all(trials).await
     }
+}
+
+impl Desk {
+    /// Whom an action has put into its group, or taken out.
+    fn member_row(&self, told: &Told) -> Option<Row> {
+        let Action::Directory(_) = &self.lane.action else { return None };
+        let (account, is_member) = Directory::member(&told.notice)?;
+        Some(member_row(&self.lane.name, &account, is_member))
+    }
+}
+
+fn member_row(lane: &str, account: &AccountKey, is_member: bool) -> Row {
+    let key = member_key(lane, account.as_str());
+    match is_member {
+        true => Row::put(Table::Site, &key, "true"),
+        false => Row::remove(Table::Site, &key),
+    }
+}
+
+fn member_key(lane: &str, account: &str) -> String {
+    format!("member/{lane}/{account}")
 }
 
 impl Tryable for Outbox {

@@ -207,3 +207,34 @@ fn a_directory_that_was_down_hears_of_it_when_it_is_back() {
     stop.cancel();
     site.runtime.block_on(running).expect("no panic");
 }
+
+#[test]
+fn what_others_did_to_the_group_is_put_right_and_whom_they_put_in_stays() {
+    let openldap = OpenLdap::start(&Settings::default());
+    let site = of_openldap(&openldap);
+    let [alice, nina, bob] = ["alice", "nina", "bob"].map(inet::user);
+    let key = |dn: &str| AccountKey::stored(&text(&openldap.manager(), dn, "entryUUID"));
+    let store = Arc::new(Memory::new(NonZeroUsize::MIN));
+    let opened = Outbox::open(
+        Arc::clone(&store) as Arc<dyn Store>,
+        &site.actions,
+        Limits::default(),
+        Metrics::new().actions.clone(),
+        clock::now,
+    );
+    let outbox = site.runtime.block_on(opened).expect("opened");
+    let reconcile = |suspended: &[AccountKey]| {
+        site.runtime.block_on(outbox.reconcile(suspended)).expect("the store works");
+    };
+    site.administrator.modify(&add_values(&site.group, "member", &[&bob]));
+    let suspended = [key(&alice), key(&nina), AccountKey::stored("file:carol")];
+    reconcile(&suspended);
+    assert!(site.has(&alice) && site.has(&nina) && site.has(&bob));
+    site.administrator.modify(&delete_values(&site.group, "member", &[&alice]));
+    reconcile(&suspended);
+    assert!(site.has(&alice));
+    reconcile(&suspended[..1]);
+    assert!(site.has(&alice) && !site.has(&nina) && site.has(&bob));
+    reconcile(&[]);
+    assert!(!site.has(&alice) && site.has(&bob), "whom others put in stays");
+}

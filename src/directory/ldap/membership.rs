@@ -55,29 +55,52 @@ impl Membership {
     pub async fn set(&self, account: &AccountKey, is_member: bool) -> Result<Became, String> {
         self.within(async {
             let connection = self.connect().await?;
-            let told = |fault: Fault| fault.to_string();
-            let Some(dn) = self.dn_of(account, &connection).await.map_err(told)? else {
-                return Ok(Became::Gone);
-            };
-            if self.has(&dn, &connection).await.map_err(told)? == is_member {
-                return Ok(Became::So);
-            }
-            let (attribute, value) = (self.attribute.clone().into_bytes(), dn.clone().into_bytes());
-            let change = match is_member {
-                true => Mod::Add(attribute, [value].into()),
-                false => Mod::Delete(attribute, [value].into()),
-            };
-            let changed = connection.modify(&self.group, change).await;
-            match changed {
-                Ok(()) => Ok(Became::So),
-                // Somebody else may have done it meanwhile; servers say that each in their own way.
-                Err(fault) => match self.has(&dn, &connection).await {
-                    Ok(has) if has == is_member => Ok(Became::So),
-                    _ => Err(fault.to_string()),
-                },
-            }
+            self.set_by(&connection, account, is_member).await.map_err(|fault| fault.to_string())
         })
         .await
+    }
+
+    /// Sets all of these, one after the other; those that were set, up to the first that cannot be.
+    pub async fn set_all(&self, wanted: &[(AccountKey, bool)]) -> (usize, Result<(), String>) {
+        let connection = match self.within(self.connect()).await {
+            Ok(connection) => connection,
+            Err(why) => return (0, Err(why)),
+        };
+        for (number, (account, is_member)) in wanted.iter().enumerate() {
+            let setting = async {
+                let set = self.set_by(&connection, account, *is_member).await;
+                set.map_err(|fault| fault.to_string())
+            };
+            if let Err(why) = self.within(setting).await {
+                return (number, Err(why));
+            }
+        }
+        (wanted.len(), Ok(()))
+    }
+
+    async fn set_by(
+        &self,
+        connection: &Connection,
+        account: &AccountKey,
+        is_member: bool,
+    ) -> Result<Became, Fault> {
+        let Some(dn) = self.dn_of(account, connection).await? else { return Ok(Became::Gone) };
+        if self.has(&dn, connection).await? == is_member {
+            return Ok(Became::So);
+        }
+        let (attribute, value) = (self.attribute.clone().into_bytes(), dn.clone().into_bytes());
+        let change = match is_member {
+            true => Mod::Add(attribute, [value].into()),
+            false => Mod::Delete(attribute, [value].into()),
+        };
+        match connection.modify(&self.group, change).await {
+            Ok(()) => Ok(Became::So),
+            // Somebody else may have done it meanwhile; servers say that each in their own way.
+            Err(fault) => match self.has(&dn, connection).await {
+                Ok(has) if has == is_member => Ok(Became::So),
+                _ => Err(fault),
+            },
+        }
     }
 
     /// Whether the group is there for whoever may change it.
