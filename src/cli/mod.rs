@@ -9,6 +9,7 @@ mod export;
 mod holders;
 mod input;
 mod learn;
+mod queue_helper;
 mod release;
 mod rights;
 mod run;
@@ -86,6 +87,8 @@ enum Command {
     Release(release::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
+    /// Do what mail servers let root alone do, on the words of the daemon; started by its own unit
+    QueueHelper(queue_helper::Arguments),
     /// Learn from past mail whom each login writes to, and how much
     Learn(learn::Arguments),
 }
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
         Some(Command::Release(arguments)) => release::release(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
+        Some(Command::QueueHelper(arguments)) => queue_helper::help(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }
 }

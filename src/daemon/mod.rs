@@ -26,7 +26,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Control, Health, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
-use crate::daemon::listen::{Handed, bind};
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
@@ -38,6 +37,8 @@ use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
 use crate::store::{Embedded, Memory, Store, StoreFault};
+
+pub use listen::{Bound, Handed, bind};
 
 /// How often the directory file is looked at for a change.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
