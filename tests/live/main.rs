@@ -17,6 +17,7 @@ mod dovecot;
 #[path = "../common/folder.rs"]
 mod folder;
 mod gatepost;
+mod helper;
 mod lab;
 #[path = "../directories/ldif.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
@@ -53,6 +54,7 @@ mod logins;
 mod milter;
 mod observing;
 mod outage;
+mod queues;
 mod reload;
 mod routing;
 mod sendmail;
