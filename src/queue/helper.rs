@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -118,7 +118,11 @@ impl Helper {
         // One that refuses may answer and close before it has read all.
         let written = stream.write_all(&line).await;
         let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES).read_to_end(&mut answer).await.map_err(plain)?;
+        // Not to the end: where it left some of the request unread, that is a reset.
+        BufReader::new(stream.take(ANSWER_BYTES))
+            .read_until(b'\n', &mut answer)
+            .await
+            .map_err(plain)?;
         if answer.is_empty() {
             written.map_err(plain)?;
             return Err("closed without an answer".into());

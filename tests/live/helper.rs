@@ -3,7 +3,7 @@
 use crate::folder::note_pid;
 use crate::process::Process;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ impl Helper {
         stream.write_all(format!("{line}\n").as_bytes()).ok();
         stream.shutdown(Shutdown::Write).ok();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
+        BufReader::new(stream).read_line(&mut answer).expect("an answer");
         answer.trim_end().to_owned()
     }
 
