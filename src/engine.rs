@@ -2,8 +2,10 @@
 
 mod charge;
 mod gather;
+mod holds;
 mod marks;
 mod merge;
+mod queues;
 mod release;
 mod rights;
 mod rounds;
@@ -30,7 +32,9 @@ use gather::within_budget;
 use rounds::{Round, Rounds};
 
 pub use charge::Charged;
+pub use holds::{Grade, HOLD_MS, Held, HoldEnd, is_untracked};
 pub use marks::Mark;
+pub use queues::{Ended, Helpers, LetGo};
 pub use release::{ReleaseFault, ReleaseVerdict};
 pub use samples::{SAMPLES, Sample};
 pub use wiring::WiringFault;

@@ -9,10 +9,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::holds;
 use crate::admin::release;
 use crate::admin::rights;
 use crate::decision::{DecisionId, Facing, Listener, Story};
-use crate::engine::Engine;
+use crate::engine::{Engine, Helpers};
 use crate::mail::{Address, Certificate, Client, Facts, Login, Protocol, Stage, Timestamp};
 use crate::observe::Observer;
 
@@ -22,6 +23,7 @@ pub struct Control {
     pub engine: Arc<Engine>,
     pub observer: Arc<Observer>,
     pub listeners: Arc<[Arc<Listener>]>,
+    pub helpers: Arc<Helpers>,
     pub clock: fn() -> Timestamp,
 }
 
@@ -80,6 +82,7 @@ pub fn router(control: Control) -> Router {
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
         .route("/release", post(release::ask_release))
+        .route("/holds", post(holds::ask_holds))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

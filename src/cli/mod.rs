@@ -6,6 +6,7 @@ mod backtest;
 mod check;
 mod explain;
 mod export;
+mod hold;
 mod holders;
 mod input;
 mod learn;
@@ -85,6 +86,9 @@ enum Command {
     Ask(ask::Arguments),
     /// Lift a suspension, and say what it was
     Release(release::Arguments),
+    /// List, release and drop the messages on hold
+    #[command(subcommand)]
+    Hold(hold::Command),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
     /// Do what mail servers let root alone do, on the words of the daemon; started by its own unit
@@ -119,6 +123,7 @@ pub fn run() -> ExitCode {
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
         Some(Command::Release(arguments)) => release::release(&arguments).into(),
+        Some(Command::Hold(command)) => hold::hold(&command).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::QueueHelper(arguments)) => queue_helper::help(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),

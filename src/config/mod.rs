@@ -9,6 +9,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod queue;
 mod quotas;
 mod replies;
 mod rights;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 use crate::decision::{Listener, Rules};
 use crate::directory::{cache, ldap as ldap_directory};
 use crate::observe::LoggedDecisions;
+use crate::queue::MailServer;
 use crate::settings::{Fault, Setting};
 
 pub use listen::parse_socket;
@@ -54,6 +56,18 @@ pub struct Startup {
     /// `None`: no directory, so that every login is unknown.
     pub directory: Option<DirectorySource>,
     pub store: StoreSource,
+    pub queues: Vec<QueueSource>,
+}
+
+/// One `[[queue]]`.
+pub struct QueueSource {
+    /// That of its listeners.
+    pub mta: Box<str>,
+    pub server: MailServer,
+    /// The socket of its queue helper.
+    pub helper: PathBuf,
+    /// Of Postfix.
+    pub config_directory: Option<PathBuf>,
 }
 
 /// What is remembered of accounts, and where.

@@ -3,6 +3,7 @@
 pub mod clock;
 mod connection;
 pub mod hash_key;
+mod holds;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -29,10 +30,11 @@ use crate::config::{Config, DirectorySource, Startup, StoreSource};
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
-use crate::engine::Engine;
+use crate::engine::{Engine, Helpers};
 use crate::ledger::HashKey;
 use crate::mail::AccountKey;
 use crate::observe::Observer;
+use crate::queue::Helper;
 use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
@@ -154,8 +156,16 @@ pub async fn run(
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-    let doors =
-        Doors { engine: &engine, observer: &observer, connections: &connections, stop: &stop };
+    let helpers = startup.queues.iter();
+    let helpers = helpers.map(|queue| (queue.mta.clone(), Helper::new(&queue.helper)));
+    let helpers: Arc<Helpers> = Arc::new(helpers.collect());
+    let doors = Doors {
+        engine: &engine,
+        observer: &observer,
+        helpers: &helpers,
+        connections: &connections,
+        stop: &stop,
+    };
     // Before anyone is told that it runs: until here a signal ends the process where it stands.
     let signals = Signals::receive()?;
     let accepting = doors.open(&startup, &health).await?;
@@ -166,6 +176,8 @@ pub async fn run(
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
     });
+    let timer = holds::Timer::new(&engine, &observer, &helpers, clock::now);
+    tokio::spawn(timer.run(stop.clone()));
     health.set_ready(true);
     ready();
     tell_systemd(&[NotifyState::Ready]);
@@ -263,6 +275,7 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
 struct Doors<'a> {
     engine: &'a Arc<Engine>,
     observer: &'a Arc<Observer>,
+    helpers: &'a Arc<Helpers>,
     connections: &'a TaskTracker,
     stop: &'a CancellationToken,
 }
@@ -298,7 +311,8 @@ impl Doors<'_> {
         }
         let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
         let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
-        let state = Control { engine, observer, listeners, clock: clock::now };
+        let helpers = Arc::clone(self.helpers);
+        let state = Control { engine, observer, listeners, helpers, clock: clock::now };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
             let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));

@@ -12,7 +12,7 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::{DetectionMetrics, DirectoryMetrics, SuspensionMetrics};
+use crate::observe::{DetectionMetrics, DirectoryMetrics, HoldMetrics, SuspensionMetrics};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -50,6 +50,7 @@ pub struct Metrics {
     /// For the directory itself to count with.
     pub directory: Arc<DirectoryMetrics>,
     pub detection: DetectionMetrics,
+    pub holds: HoldMetrics,
     /// For whoever imposes and ends suspensions.
     pub suspension: SuspensionMetrics,
 }
@@ -128,6 +129,7 @@ impl Metrics {
             },
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
+            holds: HoldMetrics::new(&registry),
             suspension: SuspensionMetrics::new(&registry),
             registry: registry.clone(),
         };
@@ -146,6 +148,7 @@ impl Metrics {
         self.duration[facts.protocol as usize].observe(took.as_secs_f64());
         self.last_request[facts.protocol as usize].set(judged.at.unix_ms() / 1000);
         self.detection.decided(judged);
+        self.holds.decided(judged);
         if judged.store_fault.is_some() {
             self.store_errors.inc();
         }
