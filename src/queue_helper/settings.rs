@@ -169,7 +169,7 @@ shell = \"/bin/sh\"
                 "queue-helper.toml:2:10: helper.socket: \"inet:127.0.0.1:25\" is refused: expected \"unix:/path\" or \"systemd:NAME\": whoever asks is told by a unix socket",
                 "queue-helper.toml:3:14: helper.allow-user: \"nobody-of-this-name\" is refused: this machine has no such user",
                 "queue-helper.toml:5:20: postfix.config-directory: \"etc/postfix\" is refused: expected an absolute path",
-                "queue-helper.toml:6:1: postfix.shell: unknown key (allowed: \"config-directory\", \"postqueue\", \"postsuper\")",
+                "queue-helper.toml:6:1: postfix.shell: unknown key (allowed: config-directory, postsuper, postqueue)",
                 "queue-helper.toml:7:2: sendmail: a helper serves one mail server, and there is a [postfix]",
             ]
         );

@@ -49,6 +49,7 @@ mod clients;
 mod content;
 mod directory_outage;
 mod granting;
+mod holding;
 mod internationalized;
 mod logins;
 mod milter;

@@ -15,7 +15,7 @@ mod routing;
 mod senders;
 mod sessions;
 mod shipped;
-mod stolen;
+pub mod stolen;
 mod tls;
 mod transport;
 mod unfiltered;
@@ -129,6 +129,11 @@ impl Sendmail {
             script.display(),
             self.queue.display()
         )
+    }
+
+    /// Tries everything in the queue, and waits until it is done.
+    pub fn run_queue(&self) {
+        output(self.command().arg("-q"));
     }
 
     /// Puts a message into the queue that nobody tries to deliver; its queue id.
