@@ -10,6 +10,7 @@ mod hold;
 mod holders;
 mod input;
 mod learn;
+mod look;
 mod queue_helper;
 mod release;
 mod rights;

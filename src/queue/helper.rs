@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::queue::{Answer, Handled, IDS, Kickable, QueueId, Request};
+use crate::queue::{Answer, Handled, IDS, Kickable, NO_IDS, QueueId, Request};
 
 /// The helper gives each of the programs it runs 30 s, and runs up to three for a request.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -74,6 +74,15 @@ impl Helper {
         match self.ask(&Request::List { sender: sender.into() }).await? {
             Answer::Listed(ids) => Ok(ids),
             other => Err(self.strange(&other)),
+        }
+    }
+
+    /// Whether it answers to whoever asks: a request without a message does nothing.
+    pub async fn probe(&self) -> Result<(), HelperFault> {
+        match self.ask(&Request::Hold { ids: Vec::new() }).await {
+            Ok(_) => Ok(()),
+            Err(HelperFault::Refused(why)) if why.starts_with(NO_IDS) => Ok(()),
+            Err(fault) => Err(fault),
         }
     }
 

@@ -12,6 +12,9 @@ pub use words::{Kickable, MailServer, QueueId, WordFault};
 /// Queue ids in one request.
 pub const IDS: usize = 1_000;
 
+/// How a helper begins to refuse a request without any.
+pub const NO_IDS: &str = "0 queue ids";
+
 /// Bytes of a request: so many ids at their longest, each with quotes and a comma, and the words around them.
 pub const REQUEST_BYTES: usize = IDS * (words::ID_BYTES + 3) + 256;
 
