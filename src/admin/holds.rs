@@ -1,13 +1,14 @@
 //! Messages on hold over the control socket: listed, released, dropped.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::admin::Control;
-use crate::engine::{Ended, HOLD_MS, Held, HoldEnd, LetGo};
-use crate::mail::{AccountKey, Login, Timestamp};
+use crate::admin::deeds::{Fault, bad, told};
+use crate::admin::{Control, Peer};
+use crate::engine::{Ended, HOLD_MS, Held, HoldEnd, LetGo, Settler};
+use crate::mail::Timestamp;
 use crate::store::StoreFault;
 
 /// What `gatepost hold` asks for.
@@ -15,7 +16,7 @@ use crate::store::StoreFault;
 #[serde(deny_unknown_fields)]
 pub struct AskedHolds {
     pub action: HoldAction,
-    /// In any of its forms.
+    /// In any of its forms, `client:` and an address, or the id of a suspension.
     pub login: Option<String>,
     /// A queue id.
     pub id: Option<String>,
@@ -57,10 +58,9 @@ pub struct ToldHold {
     pub why: Option<String>,
 }
 
-type Fault = (StatusCode, String);
-
 pub(super) async fn ask_holds(
     State(control): State<Control>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Json(asked): Json<AskedHolds>,
 ) -> Result<Json<Vec<ToldHold>>, Fault> {
     let how = match asked.action {
@@ -68,39 +68,41 @@ pub(super) async fn ask_holds(
         HoldAction::Release => Some(LetGo::Release),
         HoldAction::Drop => Some(LetGo::Drop),
     };
-    if how.is_some() {
-        check(&asked).map_err(|why| (StatusCode::BAD_REQUEST, why.into()))?;
-    }
+    let by = match how {
+        Some(_) => {
+            check(&asked)?;
+            control.operators.admit(peer)?
+        }
+        None => String::new(),
+    };
     let held = find(&control, &asked).await?;
     let Some(how) = how.filter(|_| !asked.dry_run) else {
         return Ok(Json(held.iter().map(|held| ToldHold::of(held, None)).collect()));
     };
-    let ended = control.engine.let_go(&control.helpers, held, how).await.map_err(unavailable)?;
-    record(&control, &asked, &ended, (control.clock)());
+    let settler = Settler { by: &by, note: &asked.note, at: (control.clock)() };
+    let ended = control.engine.let_go(&control.helpers, held, how, Some(&settler)).await;
+    let ended = ended.map_err(unavailable)?;
+    record(&control, &settler, &ended);
     Ok(Json(ended.iter().map(|ended| ToldHold::of(&ended.held, Some(ended))).collect()))
 }
 
 /// A mutation says of what and why.
-fn check(asked: &AskedHolds) -> Result<(), &'static str> {
+fn check(asked: &AskedHolds) -> Result<(), Fault> {
     if asked.login.is_none() && asked.id.is_none() {
-        return Err("expected a login or a queue id");
+        return Err(bad("expected a login or a queue id"));
     }
     if asked.note.trim().is_empty() {
-        return Err("expected a note that says why");
+        return Err(bad("expected a note that says why"));
     }
     Ok(())
 }
 
 /// Those asked for; of a listing there may be none.
 async fn find(control: &Control, asked: &AskedHolds) -> Result<Vec<Held>, Fault> {
-    let bad = |what: &str| (StatusCode::BAD_REQUEST, what.to_string());
-    let mut held = control.engine.holds(None).await.map_err(unavailable)?;
-    if let Some(text) = &asked.login {
-        let login = Login::parse(text.as_bytes()).ok_or_else(|| bad("expected a login"))?;
-        // Also what it sent while no directory knew it.
-        let keys = [control.engine.account_of(&login).await, Some(AccountKey::unresolved(&login))];
-        held.retain(|one| keys.iter().flatten().any(|key| key.as_str() == one.account));
-    }
+    let mut held = match &asked.login {
+        Some(name) => control.engine.holds_of(name).await.map_err(|fault| told(name, fault))?,
+        None => control.engine.holds(None).await.map_err(unavailable)?,
+    };
     held.retain(|one| {
         asked.id.as_ref().is_none_or(|id| one.queue_id.as_str() == id)
             && asked.mta.as_ref().is_none_or(|mta| one.mta == *mta)
@@ -120,14 +122,23 @@ fn unavailable(fault: StoreFault) -> Fault {
     (StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
 }
 
-/// The one place through which a release or a drop by a person is told and counted.
-fn record(control: &Control, asked: &AskedHolds, ended: &[Ended], at: Timestamp) {
+fn record(control: &Control, settler: &Settler<'_>, ended: &[Ended]) {
     for one in ended {
         control.observer.metrics.holds.ended(one.end);
         let (mta, queue_id) = (&*one.held.mta, one.held.queue_id.as_str());
         let (id, login, outcome) = (&*one.held.id, &*one.held.login, one.end.as_str());
-        let (note, why) = (&*asked.note, &*one.why);
-        tracing::info!(id, mta, queue_id, login, outcome, note, why, %at, "a message on hold is settled");
+        let (by, note, why) = (settler.by, settler.note, &*one.why);
+        tracing::info!(
+            id,
+            mta,
+            queue_id,
+            login,
+            outcome,
+            by,
+            note,
+            why,
+            "a message on hold is settled"
+        );
     }
 }
 

@@ -2,12 +2,19 @@
 
 mod control;
 mod holds;
+mod deeds;
+mod looking;
 mod page;
-mod release;
+mod peer;
 mod rights;
 
 pub use control::{Asked, Control, ExplainFault, explain, router as control_router};
+pub use deeds::{
+    AskedBackup, AskedExempt, AskedRelease, AskedReset, AskedSuspend, Deed, Exempted,
+    ExemptionEnded, Forgotten, Released, Suspended,
+};
 pub use holds::{AskedHolds, HoldAction, ToldHold};
+pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
 pub use page::{Health, router as page_router};
-pub use release::{AskedRelease, Released};
+pub use peer::Peer;
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

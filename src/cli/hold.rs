@@ -8,8 +8,9 @@ use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 
 use crate::admin::{AskedHolds, HoldAction, ToldHold};
+use crate::cli::asking::{finish, table, written};
 use crate::cli::source::{Daemon, Failed};
-use crate::cli::{Exit, Output, counted, say, shown, small_runtime};
+use crate::cli::{Exit, Output, counted, small_runtime};
 
 /// The helper gives a thousand messages up to this long.
 const PATIENCE: Duration = Duration::from_secs(110);
@@ -48,15 +49,15 @@ pub(super) struct List {
 #[derive(clap::Args)]
 #[command(after_help = "A message that is in the queue no longer is gone, which is no failure.
 
-Exit codes: 0 done; 1 a wrong argument; 3 the daemon cannot be reached; 4 no such message is on hold; 75 some could
-not be settled now, and stay on hold.
+Exit codes: 0 done; 1 a wrong argument; 3 the daemon cannot be reached; 4 no such message is on hold; 5 not
+permitted; 75 some could not be settled now, and stay on hold.
 
 Examples:
   gatepost hold release --login alice --note 'invitations to the summer school' --dry-run
   gatepost hold drop --login alice --note 'sent by a thief, ticket 4711'
   gatepost hold release --id 4cXqzB2PxzTnP --mta mx1 --note 'asked for by alice'")]
 pub(super) struct Settle {
-    /// All of this SASL login, in any of its forms
+    /// All of this SASL login, in any of its forms, of client:ADDRESS, or of a suspension by its id
     #[arg(long, value_parser = NonEmptyStringValueParser::new(), required_unless_present = "id")]
     login: Option<String>,
     /// The one of this queue id
@@ -65,7 +66,7 @@ pub(super) struct Settle {
     /// Of this mail server, by the `mta` of its listeners
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     mta: Option<String>,
-    /// Why; it is logged
+    /// Why; it is kept in the audit
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     note: String,
     /// Only tell what would be done
@@ -78,19 +79,6 @@ pub(super) struct Settle {
 }
 
 pub(super) fn hold(command: &Command) -> Exit {
-    match try_hold(command) {
-        Ok((told, exit)) => {
-            say(&told);
-            exit
-        }
-        Err(Failed { exit, why }) => {
-            eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
-            exit
-        }
-    }
-}
-
-fn try_hold(command: &Command) -> Result<(String, Exit), Failed> {
     let (asked, daemon, output) = match command {
         Command::List(list) => (listing(list), &list.daemon, list.output),
         Command::Release(settle) => {
@@ -100,14 +88,12 @@ fn try_hold(command: &Command) -> Result<(String, Exit), Failed> {
             (settling(settle, HoldAction::Drop), &settle.daemon, settle.output)
         }
     };
-    let holds = ask(daemon, &asked)?;
-    let failed = holds.iter().any(|hold| hold.why.is_some());
-    let exit = if failed { Exit::Deferred } else { Exit::Done };
-    let text = match output {
-        Output::Json => serde_json::to_string_pretty(&holds).unwrap_or_default() + "\n",
-        Output::Human => written(&holds, &asked),
-    };
-    Ok((text, exit))
+    let holds = ask(daemon, &asked);
+    let failed = holds.as_ref().is_ok_and(|holds| holds.iter().any(|hold| hold.why.is_some()));
+    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, asked.action)))) {
+        Exit::Done if failed => Exit::Deferred,
+        exit => exit,
+    }
 }
 
 fn listing(list: &List) -> AskedHolds {
@@ -144,32 +130,18 @@ fn ask(daemon: &Daemon, asked: &AskedHolds) -> Result<Vec<ToldHold>, Failed> {
         }
         Ok::<_, Failed>((status, all))
     })?;
-    match status {
-        StatusCode::OK => serde_json::from_slice(&body).map_err(|fault| {
-            Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
-        }),
-        StatusCode::NOT_FOUND if !body.is_empty() => {
-            let why = String::from_utf8_lossy(&body).into_owned();
-            Err(Failed { exit: Exit::NotFound, why })
-        }
-        status => Err(Failed::of_answer(status, &body)),
+    if status != StatusCode::OK {
+        return Err(Failed::of_answer(status, &body));
     }
+    serde_json::from_slice(&body).map_err(|fault| {
+        Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
+    })
 }
 
-fn written(holds: &[ToldHold], asked: &AskedHolds) -> String {
-    if holds.is_empty() {
-        return "no message is on hold\n".into();
-    }
-    let mut text = String::new();
-    let row = |cells: [&str; 6]| {
-        let [mta, id, login, since, by, then] = cells.map(shown);
-        let line = format!("{mta:<12} {id:<16} {login:<24} {since:<24} {by:<22} {then}");
-        line.trim_end().to_string() + "\n"
-    };
-    text += &row(["MTA", "QUEUE ID", "LOGIN", "ON HOLD SINCE", "BY", "THEN"]);
-    for hold in holds {
-        let by = format!("{} ({})", hold.held_by, hold.grade);
-        let then = match (&hold.outcome, &hold.why, asked.action, &hold.released_at) {
+fn words(holds: &[ToldHold], action: HoldAction) -> String {
+    let none = "no message is on hold";
+    let lines = holds.iter().map(|hold| {
+        let then = match (&hold.outcome, &hold.why, action, &hold.released_at) {
             (Some(outcome), Some(why), ..) => format!("{outcome}: {why}"),
             (Some(outcome), None, ..) => outcome.clone(),
             (None, _, HoldAction::Release, _) => "would be released".into(),
@@ -177,9 +149,15 @@ fn written(holds: &[ToldHold], asked: &AskedHolds) -> String {
             (None, _, HoldAction::List, Some(at)) => format!("released at {at}"),
             (None, _, HoldAction::List, None) => "kept until a person decides".into(),
         };
-        text += &row([&hold.mta, &hold.queue_id, &hold.login, &hold.held_since, &by, &then]);
+        let by = format!("{} ({})", hold.held_by, hold.grade);
+        let own = [&hold.mta, &hold.queue_id, &hold.login, &hold.held_since, &by, &then];
+        own.map(Clone::clone).to_vec()
+    });
+    let names = ["mta", "queue id", "login", "on hold since", "by", "then"];
+    let mut text = table(&names, lines, none);
+    if !holds.is_empty() {
+        let _ = writeln!(text, "{}", summary(holds));
     }
-    let _ = writeln!(text, "{}", summary(holds));
     text
 }
 
@@ -221,27 +199,21 @@ mod tests {
         }
     }
 
-    fn asked(action: HoldAction) -> AskedHolds {
-        let (login, id, mta, note) = (None, None, None, String::new());
-        AskedHolds { action, login, id, mta, note, dry_run: false }
-    }
-
     #[test]
     fn each_message_has_a_line_that_says_what_comes() {
-        let list = asked(HoldAction::List);
-        assert_eq!(written(&[], &list), "no message is on hold\n");
+        assert_eq!(words(&[], HoldAction::List), "no message is on hold\n");
         let expected = "\
-MTA          QUEUE ID         LOGIN                    ON HOLD SINCE            BY                     THEN
-mx1          BFD5198E1F2      alice                    2026-09-21T14:13:20.123Z novel-2m (hold)        released at 2026-09-21T14:43:20.123Z
+mta  queue id     login  on hold since             by               then
+mx1  BFD5198E1F2  alice  2026-09-21T14:13:20.123Z  novel-2m (hold)  released at 2026-09-21T14:43:20.123Z
 1 message
 ";
-        assert_eq!(written(&[told("BFD5198E1F2", None, None)], &list), expected);
+        assert_eq!(words(&[told("BFD5198E1F2", None, None)], HoldAction::List), expected);
         let all = [
             told("BFD5198E1F2", Some("dropped"), None),
             told("C2D9598E3D1", Some("gone"), None),
             told("C4E5A98E3E3", Some("failed"), Some("postsuper: fatal: x\u{1b}[2J")),
         ];
-        let text = written(&all, &asked(HoldAction::Drop));
+        let text = words(&all, HoldAction::Drop);
         assert!(text.ends_with("3 messages: 1 dropped, 1 gone, 1 failed\n"), "{text}");
         assert!(text.contains("failed: postsuper: fatal: x\\u{1b}[2J\n"), "{text}");
     }

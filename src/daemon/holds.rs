@@ -113,7 +113,7 @@ impl Timer {
         held: Vec<Held>,
         at: Timestamp,
     ) -> Result<(), StoreFault> {
-        let ended = self.engine.let_go(&self.helpers, held, LetGo::Release).await?;
+        let ended = self.engine.let_go(&self.helpers, held, LetGo::Release, None).await?;
         let mut failed = None;
         for one in &ended {
             self.observer.metrics.holds.ended(one.end);
@@ -147,7 +147,7 @@ impl Timer {
 mod tests {
     use super::*;
     use crate::decision::Rules;
-    use crate::engine::{Grade, HOLD_MS};
+    use crate::engine::{HOLD_MS, HoldGrade};
     use crate::ledger::HashKey;
     use crate::observe::LoggedDecisions;
     use crate::queue::{Answer, Handled, Helper, Request};
@@ -219,9 +219,9 @@ mod tests {
         }
 
         async fn set_suspended(&self, is_suspended: bool) {
-            let account = Held::sample("BFD5198E1F2", Grade::Hold, at(0)).account();
+            let account = Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)).account();
             let mut set = |record: &Record| {
-                let mut record = record.clone().suspended();
+                let mut record = record.clone().with_suspension();
                 record.suspension.take_if(|_| !is_suspended);
                 Change { record: Some(record), ..Change::default() }
             };
@@ -257,8 +257,8 @@ mod tests {
     #[tokio::test]
     async fn a_message_goes_out_after_half_an_hour_and_not_a_round_before() {
         let mut site = Site::new("due");
-        Held::sample("BFD5198E1F2", Grade::Hold, at(1_000)).put_in(&*site.store).await;
-        Held::sample("C2D9598E3D1", Grade::Quota, at(1_001)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Hold, at(1_000)).put_in(&*site.store).await;
+        Held::sample("C2D9598E3D1", HoldGrade::Quota, at(1_001)).put_in(&*site.store).await;
         site.round(DUE - 1).await;
         assert_eq!(site.asked(), "");
         site.round(DUE).await;
@@ -274,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn none_of_suspend_grade_is_ever_released() {
         let mut site = Site::new("grave");
-        Held::sample("BFD5198E1F2", Grade::Suspend, at(0)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Suspend, at(0)).put_in(&*site.store).await;
         for ms in [DUE, 1_000 * DUE, u64::MAX / 4] {
             site.round(ms).await;
         }
@@ -285,11 +285,11 @@ mod tests {
     #[tokio::test]
     async fn a_suspension_that_follows_keeps_it_even_when_it_is_lifted() {
         let mut site = Site::new("kept");
-        Held::sample("BFD5198E1F2", Grade::Hold, at(0)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)).put_in(&*site.store).await;
         site.set_suspended(true).await;
         site.round(10_000).await;
         site.set_suspended(false).await;
-        Held::sample("C2D9598E3D1", Grade::Hold, at(20_000)).put_in(&*site.store).await;
+        Held::sample("C2D9598E3D1", HoldGrade::Hold, at(20_000)).put_in(&*site.store).await;
         site.round(10 * DUE).await;
         assert_eq!(site.asked(), "release C2D9598E3D1");
         assert_eq!(site.left().await, [("BFD5198E1F2".into(), true)]);
@@ -298,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_gone_is_forgotten() {
         let mut site = Site::new("gone");
-        Held::sample("BFD5198E1F2", Grade::Hold, at(0)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)).put_in(&*site.store).await;
         site.says.send(Handled::Gone).expect("the helper listens");
         site.round(DUE).await;
         assert_eq!(site.left().await, []);
@@ -308,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn a_helper_that_fails_is_asked_again_later_and_later() {
         let mut site = Site::new("failing");
-        Held::sample("BFD5198E1F2", Grade::Hold, at(0)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)).put_in(&*site.store).await;
         for _ in 0..2 {
             site.says.send(Handled::Failed("busy".into())).expect("the helper listens");
         }
@@ -325,7 +325,7 @@ mod tests {
     async fn a_helper_that_is_not_there_keeps_everything() {
         let mut site = Site::new("away");
         std::fs::remove_file(&site.socket).expect("its socket");
-        Held::sample("BFD5198E1F2", Grade::Hold, at(0)).put_in(&*site.store).await;
+        Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)).put_in(&*site.store).await;
         site.round(DUE).await;
         assert_eq!(site.left().await, [("BFD5198E1F2".into(), false)]);
         assert!(site.ended("failed"));

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Because, Case, Decision, Listener, Reason};
+use crate::decision::{Because, Case, Decision, Reason};
 use crate::detector::Severity;
+use crate::engine::suspending::DeedFault;
 use crate::engine::{Engine, Judged};
-use crate::mail::{AccountKey, Facts, Login, Protocol, Reply, Stage, Timestamp};
+use crate::mail::{AccountKey, Login, Reply, Timestamp};
 use crate::queue::QueueId;
-use crate::record::{Change, Record, Row, Table};
+use crate::record::{Deed, Row, Table};
 use crate::store::StoreFault;
 
 /// How long a message waits for a suspension to follow; with none, it was the owner's (docs/detection.md).
@@ -20,7 +21,7 @@ const PAGE: usize = 1_000;
 /// By what a message is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Grade {
+pub enum HoldGrade {
     /// A finding that holds.
     Hold,
     /// One that would have suspended: only a person lets go of the message.
@@ -29,8 +30,8 @@ pub enum Grade {
     Quota,
 }
 
-impl Grade {
-    pub const ALL: [Grade; 3] = [Grade::Hold, Grade::Suspend, Grade::Quota];
+impl HoldGrade {
+    pub const ALL: [HoldGrade; 3] = [HoldGrade::Hold, HoldGrade::Suspend, HoldGrade::Quota];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +53,7 @@ pub struct Held {
     pub at: Timestamp,
     /// That of the decision.
     pub id: String,
-    pub grade: Grade,
+    pub grade: HoldGrade,
     /// The word of the test, or `quota`.
     pub held_by: String,
     /// A suspension has followed: only a person lets go of it, even when the suspension is lifted.
@@ -117,7 +118,7 @@ impl Held {
 
     /// Whether the timer may ever release it.
     pub fn may_be_due(&self) -> bool {
-        self.grade != Grade::Suspend && !self.kept
+        self.grade != HoldGrade::Suspend && !self.kept
     }
 
     pub fn account(&self) -> AccountKey {
@@ -135,16 +136,16 @@ impl Held {
 }
 
 /// By what a decision holds its message; `None`: it does not, or by the rules of rights, which a person settles.
-fn held_by(decision: &Decision) -> Option<(Grade, &'static str)> {
+fn held_by(decision: &Decision) -> Option<(HoldGrade, &'static str)> {
     if !matches!(decision.reply, Reply::Hold(_)) {
         return None;
     }
     match decision.reason? {
-        Reason::QuotaExceeded => Some((Grade::Quota, "quota")),
+        Reason::QuotaExceeded => Some((HoldGrade::Quota, "quota")),
         Reason::Suspected => {
             let finding = decision.found.as_ref().and_then(|found| found.enforced);
             let is_grave = finding.is_some_and(|finding| finding.severity == Severity::Suspend);
-            let grade = if is_grave { Grade::Suspend } else { Grade::Hold };
+            let grade = if is_grave { HoldGrade::Suspend } else { HoldGrade::Hold };
             Some((grade, finding.map_or("unknown", |finding| finding.test.as_str())))
         }
         _ => None,
@@ -181,16 +182,23 @@ impl Engine {
         }
     }
 
-    /// They are on hold no longer: forgotten, whatever became of them.
-    pub async fn end_holds(&self, held: &[Held]) -> Result<(), StoreFault> {
-        let rows = held.iter().map(|one| Row::remove(Table::Holds, &one.key())).collect();
-        self.store.put(rows).await
+    /// They are on hold no longer: forgotten, whatever became of them, in one commit with the deeds that ended them.
+    pub(super) async fn end_holds(&self, held: &[Held], deeds: &[Deed]) -> Result<(), StoreFault> {
+        let ended = held.iter().map(|one| Row::remove(Table::Holds, &one.key()));
+        self.store.put(ended.chain(deeds.iter().map(Deed::row)).collect()).await
     }
 
     /// Only a person lets go of them from now on: a suspension has followed.
     pub async fn keep_holds(&self, held: &[Held]) -> Result<(), StoreFault> {
         let kept = |one: &Held| Held { kept: true, ..one.clone() }.row();
         self.store.put(held.iter().map(kept).collect()).await
+    }
+
+    /// Before a suspension is lifted: what it kept waits for a person all the same.
+    pub(super) async fn keep_holds_of(&self, account: &AccountKey) -> Result<(), StoreFault> {
+        let mut held = self.holds(Some(account)).await?;
+        held.retain(Held::may_be_due);
+        if held.is_empty() { Ok(()) } else { self.keep_holds(&held).await }
     }
 
     /// Whether a suspension stands and refuses.
@@ -200,29 +208,25 @@ impl Engine {
         at: Timestamp,
     ) -> Result<bool, StoreFault> {
         let mut is_suspended = false;
-        let mut look = |record: &Record| {
-            is_suspended = record.suspension.as_ref().is_some_and(|known| known.refuses(at));
-            Change::default()
-        };
-        self.store.preview(account, &mut look).await?;
+        self.look(account, |record| is_suspended = record.suspended(at).is_some()).await?;
         Ok(is_suspended)
     }
 
-    /// The account of a login, in whichever form it is written.
-    pub async fn account_of(&self, login: &Login) -> Option<AccountKey> {
-        let rules = self.rules();
-        let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::Mail);
-        facts.login = Some(login.clone());
-        let known = self.gather(&facts, &rules).await;
-        let listener = Listener::of_no_socket();
-        Case { listener: &listener, facts: &facts, known: &known, rules: &rules }.account_key()
+    /// Messages on hold of whomever a person means; also those sent while no directory knew the login.
+    pub async fn holds_of(&self, name: &str) -> Result<Vec<Held>, DeedFault> {
+        let account = self.subject(name).await?.account;
+        let unknown = Login::parse(name.as_bytes()).map(|login| AccountKey::unresolved(&login));
+        let mut held = self.holds(None).await?;
+        let is_one = |key: &AccountKey, one: &Held| key.as_str() == one.account;
+        held.retain(|one| is_one(&account, one) || unknown.iter().any(|key| is_one(key, one)));
+        Ok(held)
     }
 }
 
 /// For the tests of whoever lets them go.
 #[cfg(test)]
 impl Held {
-    pub fn sample(queue_id: &str, grade: Grade, at: Timestamp) -> Self {
+    pub fn sample(queue_id: &str, grade: HoldGrade, at: Timestamp) -> Self {
         let login = Login::parse(b"alice").expect("a login");
         Self {
             mta: "mx".into(),
@@ -257,16 +261,16 @@ mod tests {
 
     #[test]
     fn a_message_is_due_after_half_an_hour_and_not_a_moment_before() {
-        let held = Held::sample("BFD5198E1F2", Grade::Hold, at(1_000));
+        let held = Held::sample("BFD5198E1F2", HoldGrade::Hold, at(1_000));
         assert!(!held.is_due(at(1_000 + HOLD_MS - 1)));
         assert!(held.is_due(at(1_000 + HOLD_MS)));
-        assert!(Held::sample("BFD5198E1F2", Grade::Quota, at(0)).is_due(at(HOLD_MS)));
+        assert!(Held::sample("BFD5198E1F2", HoldGrade::Quota, at(0)).is_due(at(HOLD_MS)));
     }
 
     #[test]
     fn one_of_suspend_grade_or_kept_is_never_due() {
-        let grave = Held::sample("BFD5198E1F2", Grade::Suspend, at(0));
-        let kept = Held { kept: true, ..Held::sample("BFD5198E1F2", Grade::Hold, at(0)) };
+        let grave = Held::sample("BFD5198E1F2", HoldGrade::Suspend, at(0));
+        let kept = Held { kept: true, ..Held::sample("BFD5198E1F2", HoldGrade::Hold, at(0)) };
         for held in [grave, kept] {
             assert!(!held.is_due(at(u64::MAX / 4)));
         }
@@ -277,14 +281,14 @@ mod tests {
         let store = Arc::new(Memory::new(NonZeroUsize::MIN));
         let engine = Engine::new(None, store.clone(), HashKey::default(), Rules::default());
         let all: Vec<Held> = (0..PAGE + 1)
-            .map(|n| Held::sample(&format!("BFD51{n:06X}"), Grade::Hold, at(n as u64)))
+            .map(|n| Held::sample(&format!("BFD51{n:06X}"), HoldGrade::Hold, at(n as u64)))
             .collect();
         for held in &all {
             held.put_in(&*store).await;
         }
         assert_eq!(engine.holds(None).await.expect("a store"), all);
         engine.keep_holds(&all[..1]).await.expect("a store");
-        engine.end_holds(&all[1..]).await.expect("a store");
+        engine.end_holds(&all[1..], &[]).await.expect("a store");
         let left = engine.holds(Some(&all[0].account())).await.expect("a store");
         assert_eq!(left, [Held { kept: true, ..all[0].clone() }]);
         let other = AccountKey::client("192.0.2.9");

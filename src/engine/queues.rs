@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, Held, HoldEnd};
+use crate::mail::Timestamp;
 use crate::queue::{Handled, Helper, QueueId};
+use crate::record::Deed;
 use crate::store::StoreFault;
 
 /// The helpers, by the `mta` of listeners.
@@ -16,6 +18,45 @@ pub enum LetGo {
     Drop,
 }
 
+/// Who lets messages go, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Settler<'a> {
+    pub by: &'a str,
+    pub note: &'a str,
+    pub at: Timestamp,
+}
+
+/// Queue ids in the words of a deed.
+const IDS_TOLD: usize = 20;
+
+impl Settler<'_> {
+    /// One for each account and mail server.
+    fn deeds(&self, settled: &[Held], how: LetGo) -> Vec<Deed> {
+        let mut by_account: BTreeMap<&str, Vec<&Held>> = BTreeMap::new();
+        for one in settled {
+            by_account.entry(&one.account).or_default().push(one);
+        }
+        let what = match how {
+            LetGo::Release => "hold-released",
+            LetGo::Drop => "hold-dropped",
+        };
+        let deeds = by_account.into_iter().map(|(account, held)| {
+            let ids: Vec<&str> =
+                held.iter().take(IDS_TOLD).map(|one| one.queue_id.as_str()).collect();
+            let more = held.len().saturating_sub(IDS_TOLD);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            Deed {
+                account: Some(account.into()),
+                login: held.first().map(|one| one.login.clone()),
+                detail: Some(format!("{}: {}{more}", held[0].mta, ids.join(" "))),
+                note: Some(self.note.into()),
+                ..Deed::new(self.by, what, self.at)
+            }
+        });
+        deeds.collect()
+    }
+}
+
 /// What became of one message, and of a failure the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -25,12 +66,13 @@ pub struct Ended {
 }
 
 impl Engine {
-    /// In the order of the mail servers. What failed stays on hold; what was done is forgotten at once.
+    /// In the order of the mail servers. `by`: the person whose deed it is, for the audit. What failed stays on hold; what was done is forgotten at once.
     pub async fn let_go(
         &self,
         helpers: &Helpers,
         held: Vec<Held>,
         how: LetGo,
+        by: Option<&Settler<'_>>,
     ) -> Result<Vec<Ended>, StoreFault> {
         let mut by_mta: BTreeMap<String, Vec<Held>> = BTreeMap::new();
         for one in held {
@@ -46,7 +88,8 @@ impl Engine {
                 .collect();
             let settled = of_mta.iter().filter(|one| one.end != HoldEnd::Failed);
             let settled: Vec<Held> = settled.map(|one| one.held.clone()).collect();
-            self.end_holds(&settled).await?;
+            let deeds = by.map_or_else(Vec::new, |by| by.deeds(&settled, how));
+            self.end_holds(&settled, &deeds).await?;
             ended.extend(of_mta);
         }
         Ok(ended)

@@ -2,12 +2,12 @@
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
-use crate::engine::{Grade, HoldEnd, Judged, is_untracked};
+use crate::engine::{HoldEnd, HoldGrade, Judged, is_untracked};
 use crate::observe::families::{counters, gauges};
 
 /// Handles resolved once.
 pub struct HoldMetrics {
-    holds: [IntGauge; Grade::ALL.len()],
+    holds: [IntGauge; HoldGrade::ALL.len()],
     ended: [IntCounter; HoldEnd::ALL.len()],
     untracked: IntCounter,
 }
@@ -28,7 +28,7 @@ impl HoldMetrics {
             &[],
         );
         Self {
-            holds: Grade::ALL.map(|grade| holds.with_label_values(&[grade.as_str()])),
+            holds: HoldGrade::ALL.map(|grade| holds.with_label_values(&[grade.as_str()])),
             ended: HoldEnd::ALL.map(|end| ended.with_label_values(&[end.as_str()])),
             untracked: untracked.with_label_values(&[] as &[&str]),
         }
@@ -41,8 +41,8 @@ impl HoldMetrics {
     }
 
     /// As many messages as there are now.
-    pub fn set(&self, grades: impl Iterator<Item = Grade>) {
-        let mut counts = [0; Grade::ALL.len()];
+    pub fn set(&self, grades: impl Iterator<Item = HoldGrade>) {
+        let mut counts = [0; HoldGrade::ALL.len()];
         grades.for_each(|grade| counts[grade as usize] += 1);
         for (gauge, count) in self.holds.iter().zip(counts) {
             gauge.set(count);
