@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::listen::non_empty;
 use crate::config::{Listen, QueueSource};
 use crate::decision::{ChargeAt, Hold};
 use crate::queue::MailServer;
@@ -20,8 +19,9 @@ pub(super) fn read_queues(
     for mut table in root.tables(reader, "queue") {
         let mta = table.required(reader, "mta", "the mta of the listeners of this mail server");
         let server = table.required_choice(reader, "type", &TYPES);
-        let helper = table.parsed(reader, "helper", "/run/gatepost-queue.sock", |text| {
-            non_empty(text).map(|text| folder.join(text))
+        let helper = table.parsed(reader, "helper", "/run/gatepost-queue.sock", |text| match text {
+            "" => Err("expected the path of a unix socket".into()),
+            _ => Ok(folder.join(text)),
         });
         let config_directory = read_config_directory(reader, &mut table, server);
         if let Some(mta) = &mta {
