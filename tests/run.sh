@@ -99,18 +99,21 @@ install_python_client() {
 }
 
 check_units() {
-    local folder exposure
+    local folder exposure unit
     folder=$(mktemp -d)
     # systemd-analyze looks for the program; the one just built stands in for the installed one.
     ln -s "$(target_folder)/debug/gatepost" "$folder/gatepost"
     sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost.service \
         >"$folder/gatepost.service"
-    cp deploy/systemd/gatepost-policy.socket deploy/systemd/gatepost-milter.socket "$folder"
-    systemd-analyze verify "$folder/gatepost.service" "$folder/gatepost-policy.socket" \
-        "$folder/gatepost-milter.socket"
-    exposure=$(systemd-analyze security --offline=true --threshold=15 "$folder/gatepost.service" |
-        tail -n 1)
-    echo "$exposure"
+    sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost-queue.service \
+        >"$folder/gatepost-queue.service"
+    cp deploy/systemd/*.socket "$folder"
+    systemd-analyze verify "$folder"/*.service "$folder"/*.socket
+    for unit in gatepost gatepost-queue; do
+        exposure=$(systemd-analyze security --offline=true --threshold=15 "$folder/$unit.service" |
+            tail -n 1)
+        echo "$exposure"
+    done
     rm -r "$folder"
 }
 

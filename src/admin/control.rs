@@ -10,12 +10,13 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Tryable;
+use crate::admin::holds;
 use crate::admin::notify;
 use crate::admin::rights;
 use crate::admin::{deeds, looking};
 use crate::config::Operators;
 use crate::decision::{DecisionId, Facing, Listener, Story};
-use crate::engine::{Engine, Happened};
+use crate::engine::{Engine, Happened, Helpers};
 use crate::mail::{Address, Certificate, Client, Facts, Login, Protocol, Stage, Timestamp};
 use crate::observe::Observer;
 
@@ -25,6 +26,7 @@ pub struct Control {
     pub engine: Arc<Engine>,
     pub observer: Arc<Observer>,
     pub listeners: Arc<[Arc<Listener>]>,
+    pub helpers: Arc<Helpers>,
     pub clock: fn() -> Timestamp,
     pub started: Timestamp,
     pub operators: Arc<Operators>,
@@ -94,6 +96,7 @@ pub fn router(control: Control) -> Router {
     Router::new()
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
+        .route("/holds", post(holds::ask_holds))
         .route("/release", post(deeds::release))
         .route("/suspend", post(deeds::suspend))
         .route("/exempt", post(deeds::exempt))

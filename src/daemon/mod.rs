@@ -3,6 +3,7 @@
 pub mod clock;
 mod connection;
 pub mod hash_key;
+mod holds;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -29,20 +30,22 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::action::Limits;
 use crate::admin::{Control, Health, Tryable, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
-use crate::daemon::listen::{Handed, bind};
 use crate::daemon::outbox::Outbox;
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
-use crate::engine::Engine;
+use crate::engine::{Engine, Helpers};
 use crate::ledger::HashKey;
 use crate::mail::AccountKey;
 use crate::observe::{Observer, StoreMetrics};
+use crate::queue::Helper;
 use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
 use crate::store::meter::Meter as StoreMeter;
 use crate::store::{Embedded, Memory, Metered, Store, StoreFault};
+
+pub use listen::{Bound, Handed, bind};
 
 /// How often the directory file is looked at for a change.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
@@ -173,10 +176,14 @@ pub async fn run(
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    let helpers = startup.queues.iter();
+    let helpers = helpers.map(|queue| (queue.mta.clone(), Helper::new(&queue.helper)));
+    let helpers: Arc<Helpers> = Arc::new(helpers.collect());
     let doors = Doors {
         engine: &engine,
         observer: &observer,
         outbox: &outbox,
+        helpers: &helpers,
         connections: &connections,
         stop: &stop,
     };
@@ -194,6 +201,8 @@ pub async fn run(
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
     });
+    let timer = holds::Timer::new(&engine, &observer, &helpers, clock::now);
+    tokio::spawn(timer.run(stop.clone()));
     health.set_ready(true);
     ready();
     tell_systemd(&[NotifyState::Ready]);
@@ -294,6 +303,7 @@ struct Doors<'a> {
     engine: &'a Arc<Engine>,
     observer: &'a Arc<Observer>,
     outbox: &'a Arc<Outbox>,
+    helpers: &'a Arc<Helpers>,
     connections: &'a TaskTracker,
     stop: &'a CancellationToken,
 }
@@ -329,10 +339,12 @@ impl Doors<'_> {
         }
         let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
         let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
+        let helpers = Arc::clone(self.helpers);
         let state = Control {
             engine,
             observer,
             listeners,
+            helpers,
             clock: clock::now,
             started: clock::now(),
             operators: Arc::new(startup.operators.clone()),

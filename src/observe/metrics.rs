@@ -13,7 +13,7 @@ use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
 use crate::observe::{
-    ActionMetrics, DetectionMetrics, DirectoryMetrics, StoreMetrics, SuspensionMetrics,
+    ActionMetrics, DetectionMetrics, DirectoryMetrics, HoldMetrics, StoreMetrics, SuspensionMetrics,
 };
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
@@ -53,6 +53,7 @@ pub struct Metrics {
     pub detection: DetectionMetrics,
     /// For the outbox to count with.
     pub actions: Arc<ActionMetrics>,
+    pub holds: HoldMetrics,
     /// For whoever imposes and ends suspensions.
     pub suspension: SuspensionMetrics,
     /// For the store itself to count with.
@@ -139,6 +140,7 @@ impl Metrics {
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
             actions: ActionMetrics::new(&registry),
+            holds: HoldMetrics::new(&registry),
             suspension: SuspensionMetrics::new(&registry),
             store: StoreMetrics::new(&registry),
             registry: registry.clone(),
@@ -158,6 +160,7 @@ impl Metrics {
         self.duration[facts.protocol as usize].observe(took.as_secs_f64());
         self.last_request[facts.protocol as usize].set(judged.at.unix_ms() / 1000);
         self.detection.decided(judged);
+        self.holds.decided(judged);
     }
 
     pub fn protocol_error(&self, protocol: Protocol, kind: &str) {
