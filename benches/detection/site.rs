@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use compact_str::CompactString;
 use gatepost::decision::{
-    Case, Charge, ChargeAt, Facing, Hold, Known, Listener, Reason, Rules, judge,
+    Breakers, Case, Charge, ChargeAt, Facing, Hold, Known, Listener, Reason, Rules, judge,
 };
 use gatepost::detector::{Budget, Class, Finding};
 use gatepost::history::{History, HistoryFault};
 use gatepost::ledger::{HashKey, Hashed, Message};
 use gatepost::mail::{Address, Facts, Mode, Protocol, Reply, Stage, Timestamp};
 use gatepost::record::Record;
+use gatepost::suspension::Settings;
 
 pub const DAY_MS: i64 = 86_400_000;
 const MONTH_MS: i64 = 30 * DAY_MS;
@@ -127,7 +128,7 @@ impl Site {
         (settings.mode, settings.hold) = (Mode::Enforce, Mode::Enforce);
         settings.budget = budget;
         // Lifted at once: counters are forgiven, nothing is learnt.
-        rules.detector.lasts_ms = Some(0);
+        rules.detector.suspension = Settings::each_alone(Some(0));
         let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::EndOfMessage);
         facts.login = gatepost::mail::Login::parse(b"somebody");
         let listener = Listener {
@@ -153,7 +154,8 @@ impl Site {
         let case = Case { listener, facts, known, rules };
         let count = u32::try_from(recipients.len()).expect("few");
         let message = Message { key, part: None, recipients, count, likeness: None, network: None };
-        let charge = Charge { message, class: Class::Person, sender: None };
+        let charge =
+            Charge { message, class: Class::Person, sender: None, breakers: Breakers::default() };
         let (decision, change) = judge(case, &charge, record, at);
         if let Some(changed) = change.record {
             *record = changed;

@@ -12,6 +12,7 @@ mod milter;
 mod policy_delegation;
 mod reload;
 mod serve;
+mod tending;
 
 use std::fmt;
 use std::io;
@@ -160,6 +161,7 @@ pub async fn run(
         take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
     }
     let engine = Arc::new(Engine::new(directory.clone(), Arc::clone(&store), key, rules));
+    engine.take_up().await.map_err(io::Error::other)?;
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
@@ -172,6 +174,9 @@ pub async fn run(
     let marking = Arc::clone(&engine);
     let until_stopped = stop.clone();
     tokio::spawn(async move { marking.keep_marking(until_stopped).await });
+    let accounts =
+        tending::Accounts { engine: Arc::clone(&engine), observer: Arc::clone(&observer) };
+    tokio::spawn(accounts.tend(stop.clone()));
     let tending = directory.as_ref().and_then(|directory| {
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
@@ -308,7 +313,14 @@ impl Doors<'_> {
         }
         let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
         let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
-        let state = Control { engine, observer, listeners, clock: clock::now };
+        let state = Control {
+            engine,
+            observer,
+            listeners,
+            clock: clock::now,
+            started: clock::now(),
+            operators: Arc::new(startup.operators.clone()),
+        };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
             let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
