@@ -16,6 +16,7 @@ pub mod decision;
 pub mod directory;
 pub mod store;
 pub mod history;
+pub mod action;
 pub mod engine;
 pub mod backtest;
 pub mod observe;

@@ -9,6 +9,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::Tryable;
+use crate::admin::notify;
 use crate::admin::rights;
 use crate::admin::{deeds, looking};
 use crate::config::Operators;
@@ -26,6 +28,7 @@ pub struct Control {
     pub clock: fn() -> Timestamp,
     pub started: Timestamp,
     pub operators: Arc<Operators>,
+    pub actions: Arc<dyn Tryable>,
 }
 
 impl Control {
@@ -106,6 +109,7 @@ pub fn router(control: Control) -> Router {
         .route("/accounts/client", post(looking::from_network))
         .route("/audit", post(looking::audit))
         .route("/status", get(looking::status))
+        .route("/notify-test", post(notify::ask_test))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

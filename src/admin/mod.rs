@@ -3,6 +3,7 @@
 mod control;
 mod deeds;
 mod looking;
+mod notify;
 mod page;
 mod peer;
 mod rights;
@@ -13,6 +14,7 @@ pub use deeds::{
     ExemptionEnded, Forgotten, Released, Suspended,
 };
 pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
+pub use notify::{AskedTest, Tried, Tryable};
 pub use page::{Health, router as page_router};
 pub use peer::Peer;
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

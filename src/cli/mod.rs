@@ -12,6 +12,7 @@ mod holders;
 mod input;
 mod learn;
 mod looking;
+mod notify;
 mod rights;
 mod run;
 mod source;
@@ -112,6 +113,8 @@ enum Command {
     Audit(looking::Audit),
     /// Copy the store while the daemon goes on
     Backup(deeds::Backup),
+    /// Try the actions out: whether those who should be told can be
+    NotifyTest(notify::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
     /// Learn from past mail whom each login writes to, and how much
@@ -153,6 +156,7 @@ pub fn run() -> ExitCode {
         Some(Command::Forget(arguments)) => deeds::forget(&arguments).into(),
         Some(Command::Audit(arguments)) => looking::audit(&arguments).into(),
         Some(Command::Backup(arguments)) => deeds::backup(&arguments).into(),
+        Some(Command::NotifyTest(arguments)) => notify::test(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }

@@ -35,7 +35,7 @@ fn ordered(settings: &[Setting]) -> Vec<&Setting> {
 }
 
 /// The tables that are read at start only.
-const STARTUP: [&str; 13] = [
+const STARTUP: [&str; 14] = [
     "[server]",
     "[log]",
     "[[listen]]",
@@ -49,6 +49,7 @@ const STARTUP: [&str; 13] = [
     "[directory.ldap.attributes]",
     "[directory.cache]",
     "[store]",
+    "[[action]]",
 ];
 
 /// Keys that differ and need a restart, as `[table] key`.

@@ -12,7 +12,9 @@ use prometheus::{
 use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
-use crate::observe::{DetectionMetrics, DirectoryMetrics, StoreMetrics, SuspensionMetrics};
+use crate::observe::{
+    ActionMetrics, DetectionMetrics, DirectoryMetrics, StoreMetrics, SuspensionMetrics,
+};
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
 
@@ -49,6 +51,8 @@ pub struct Metrics {
     /// For the directory itself to count with.
     pub directory: Arc<DirectoryMetrics>,
     pub detection: DetectionMetrics,
+    /// For the outbox to count with.
+    pub actions: Arc<ActionMetrics>,
     /// For whoever imposes and ends suspensions.
     pub suspension: SuspensionMetrics,
     /// For the store itself to count with.
@@ -134,6 +138,7 @@ impl Metrics {
             },
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
+            actions: ActionMetrics::new(&registry),
             suspension: SuspensionMetrics::new(&registry),
             store: StoreMetrics::new(&registry),
             registry: registry.clone(),

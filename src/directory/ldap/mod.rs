@@ -21,6 +21,7 @@ mod kept;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 mod member_of;
+mod membership;
 mod names;
 mod path;
 mod people;
@@ -71,7 +72,8 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
-pub(crate) use tls::{authorities, certificates, identity, private_key};
+pub use membership::{Became, Membership};
+pub(crate) use tls::{authorities, certificates, client_config_for, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: usize = 10_000;
