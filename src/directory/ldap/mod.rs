@@ -25,6 +25,7 @@ mod names;
 mod path;
 mod people;
 mod pool;
+mod reading;
 mod recipient;
 mod resolver;
 mod restricted;
