@@ -125,3 +125,53 @@ fn written_by(record: &Record, sender: Hashed, at: Timestamp) -> Change {
     record.usage.written_by(sender, at);
     Change { record: Some(record), events: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::HashKey;
+
+    fn mark() -> Mark {
+        let sender = HashKey::default().bytes(&[b"friend"]);
+        Mark { sender, recipients: Vec::new(), at: Timestamp::default() }
+    }
+
+    async fn sizes(messages: usize) -> Vec<usize> {
+        let (sender, mut marks) = mpsc::channel(WAITING);
+        for _ in 0..messages {
+            assert!(sender.try_send(mark()).is_ok());
+        }
+        drop(sender);
+        let mut sizes = Vec::new();
+        while let Some(together) = next(&mut marks).await {
+            sizes.push(together.len());
+        }
+        sizes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_marked_fifty_at_once_at_most() {
+        let (less, more) = (TOGETHER - 1, TOGETHER + 1);
+        assert_eq!(sizes(0).await, []);
+        assert_eq!(sizes(less).await, [less]);
+        assert_eq!(sizes(TOGETHER).await, [TOGETHER]);
+        assert_eq!(sizes(more).await, [TOGETHER, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_message_waits_for_others_for_a_moment() {
+        let (sender, mut marks) = mpsc::channel(WAITING);
+        for late in [PATIENCE / 2, PATIENCE * 2] {
+            let (first, second) = (sender.clone(), sender.clone());
+            let sending = async {
+                assert!(first.try_send(mark()).is_ok());
+                let _ = tokio::time::timeout(late, std::future::pending::<()>()).await;
+                assert!(second.try_send(mark()).is_ok());
+            };
+            let (together, ()) = tokio::join!(next(&mut marks), sending);
+            let expected = if late < PATIENCE { 2 } else { 1 };
+            assert_eq!(together.map(|marks| marks.len()), Some(expected));
+        }
+        assert_eq!(next(&mut marks).await.map(|marks| marks.len()), Some(1), "the late one");
+    }
+}
