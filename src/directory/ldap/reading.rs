@@ -65,7 +65,10 @@ impl Resolver {
         let search = Search::below(&self.settings.group_base, filter.to_string(), NO_ATTRIBUTES);
         let found = match self.pool.list(&search).await {
             Ok(found) => found,
-            Err(fault) if fault.is_of_the_question() => return Ok(Err(fault)),
+            Err(fault) if fault.is_of_the_question() => {
+                tracing::debug!(%fault, "a list of groups cannot be read");
+                return Ok(Err(fault));
+            }
             Err(fault) => return Err(fault),
         };
         Ok(found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect())
