@@ -22,6 +22,9 @@ const DNS_A_FILTER: usize = 50;
 /// Some of all groups, or why the server does not tell them.
 type Listed = Result<HashSet<Dn>, Fault>;
 
+/// Groups that are members of one, whoever reads them first.
+type Within = Arc<OnceCell<Vec<Dn>>>;
+
 /// One reading of groups.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -30,7 +33,7 @@ pub(super) struct Reading {
     /// The groups that list logins, where it keeps one.
     with_logins: Option<Listed>,
     /// Groups that are members of a group, where the server keeps no memberOf: trees overlap.
-    within: Mutex<HashMap<Dn, Arc<OnceCell<Box<[Dn]>>>>>,
+    within: Mutex<HashMap<Dn, Within>>,
 }
 
 impl Reading {
@@ -116,7 +119,7 @@ impl Resolver {
             let members = self.member_dns(group).await?;
             Ok(members.intersection(all).cloned().collect())
         };
-        let within: &Box<[Dn]> = cell.get_or_try_init(|| read).await?;
+        let within = cell.get_or_try_init(|| read).await?;
         Ok(within.iter().map(|dn| Entry::new(dn.to_string())).collect())
     }
 
