@@ -1,15 +1,16 @@
 #!/bin/bash
 # All tests, from a clean clone on Debian with Rust: installs what they need, then formatting, lints,
-# tests (with a private Postfix, Dovecot and Sendmail, and directory servers, on loopback, and milter
-# clients) and the systemd units. Needs root.
+# tests (with a private Postfix, Dovecot and Sendmail, directory servers, Prometheus and Alertmanager, on
+# loopback, and milter clients) and the systemd units. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # postfix, dovecot-core, openssl: the live suite. m4, sasl2-bin, libsasl2-modules, util-linux: its
 # Sendmail. miltertest: a milter client; python3-pip: for another. systemd: systemd-analyze, for the
 # units. samba-ad-dc, samba-ad-provision, slapd, 389-ds-base, ldap-utils: the directory servers.
+# prometheus, prometheus-alertmanager: the alerts.
 packages=(postfix dovecot-core openssl m4 sasl2-bin libsasl2-modules util-linux miltertest python3-pip systemd
-    samba-ad-dc samba-ad-provision slapd 389-ds-base ldap-utils)
+    samba-ad-dc samba-ad-provision slapd 389-ds-base ldap-utils prometheus prometheus-alertmanager)
 policy=/usr/sbin/policy-rc.d
 sendmail=target/sendmail
 

@@ -19,10 +19,11 @@ pub(super) fn read_queues(
     for mut table in root.tables(reader, "queue") {
         let mta = table.required(reader, "mta", "the mta of the listeners of this mail server");
         let server = table.required_choice(reader, "type", &TYPES);
-        let helper = table.parsed(reader, "helper", "/run/gatepost-queue.sock", |text| match text {
-            "" => Err("expected the path of a unix socket".into()),
-            _ => Ok(folder.join(text)),
-        });
+        let helper =
+            table.parsed(reader, "helper", "/run/gatepost-queue.sock", |text| match text {
+                "" => Err("expected the path of a unix socket".into()),
+                _ => Ok(folder.join(text)),
+            });
         let config_directory = read_config_directory(reader, &mut table, server);
         if let Some(mta) = &mta {
             if mta.value.is_empty() {

@@ -34,12 +34,13 @@ use crate::directory::{Directory, FileDirectory, LdapDirectory};
 use crate::engine::{Engine, Helpers};
 use crate::ledger::HashKey;
 use crate::mail::AccountKey;
-use crate::observe::Observer;
+use crate::observe::{Observer, StoreMetrics};
 use crate::queue::Helper;
 use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
-use crate::store::{Embedded, Memory, Store, StoreFault};
+use crate::store::meter::Meter as StoreMeter;
+use crate::store::{Embedded, Memory, Metered, Store, StoreFault};
 
 pub use listen::{Bound, Handed, bind};
 
@@ -96,21 +97,31 @@ pub fn open_directory(
     })
 }
 
-/// The store the configuration names. `observer` is told what it fails to write.
+/// The store the configuration names. `metrics` is told what it does.
 fn open_store(
     source: &StoreSource,
     key: HashKey,
-    observer: &Arc<Observer>,
+    metrics: &Arc<StoreMetrics>,
+) -> Result<Arc<dyn Store>, StartFault> {
+    let store = open_unmetered(source, key, metrics)?;
+    metrics.opened();
+    Ok(Arc::new(Metered::new(store, Arc::clone(metrics) as Arc<dyn StoreMeter>)))
+}
+
+fn open_unmetered(
+    source: &StoreSource,
+    key: HashKey,
+    metrics: &Arc<StoreMetrics>,
 ) -> Result<Arc<dyn Store>, StartFault> {
     let Some(keep) = &source.keep else { return Ok(Arc::new(Memory::new(source.accounts))) };
-    let observer = Arc::clone(observer);
+    let metrics = Arc::clone(metrics);
     let opened = Embedded::open(Settings {
         path: keep.path.clone(),
         key,
         accounts: source.accounts,
         keep_days: keep.days,
         clock: clock::now,
-        on_fault: Box::new(move || observer.metrics.store_failed()),
+        on_commit: Box::new(move |landed| metrics.committed(landed)),
     });
     match opened {
         Ok(store) => Ok(Arc::new(store)),
@@ -148,7 +159,7 @@ pub async fn run(
     let observer = Arc::new(Observer::new(startup.log.decisions));
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
     let key = hash_key::open(startup.store.hash_key_file.as_deref())?;
-    let store = open_store(&startup.store, key, &observer)?;
+    let store = open_store(&startup.store, key, &observer.metrics.store)?;
     if let Some(file) = &startup.store.learnt_file {
         take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
     }

@@ -9,6 +9,7 @@ mod hold_metrics;
 mod happenings;
 mod metrics;
 mod recent;
+mod store_metrics;
 mod suspension_metrics;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use directory_metrics::DirectoryMetrics;
 pub use hold_metrics::HoldMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
+pub use store_metrics::StoreMetrics;
 pub use suspension_metrics::{ACCOUNT_STATES, SuspensionMetrics};
 
 /// Which decisions get a line.
