@@ -17,6 +17,7 @@ pub mod directory;
 pub mod store;
 pub mod queue;
 pub mod history;
+pub mod action;
 pub mod engine;
 pub mod backtest;
 pub mod observe;

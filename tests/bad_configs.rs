@@ -97,6 +97,7 @@ fn set_modes_of_secrets() {
         ("empty.pw", 0o640),
         ("open.pw", 0o644),
         ("client.key", 0o640),
+        ("webhook.secret", 0o640),
     ];
     for (name, mode) in secrets {
         let path = folder("tests/bad-configs/ldap").join(name);

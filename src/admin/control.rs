@@ -9,7 +9,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::Tryable;
 use crate::admin::holds;
+use crate::admin::notify;
 use crate::admin::rights;
 use crate::admin::{deeds, looking};
 use crate::config::Operators;
@@ -28,6 +30,7 @@ pub struct Control {
     pub clock: fn() -> Timestamp,
     pub started: Timestamp,
     pub operators: Arc<Operators>,
+    pub actions: Arc<dyn Tryable>,
 }
 
 impl Control {
@@ -103,12 +106,14 @@ pub fn router(control: Control) -> Router {
         .route("/backup", post(deeds::backup))
         .route("/incidents", post(looking::incidents))
         .route("/incident", post(looking::incident))
+        .route("/kept/{id}", get(looking::kept))
         .route("/account", post(looking::account))
         .route("/accounts", get(looking::standings))
         .route("/accounts/top", get(looking::top))
         .route("/accounts/client", post(looking::from_network))
         .route("/audit", post(looking::audit))
         .route("/status", get(looking::status))
+        .route("/notify-test", post(notify::ask_test))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

@@ -4,6 +4,7 @@ mod control;
 mod holds;
 mod deeds;
 mod looking;
+mod notify;
 mod page;
 mod peer;
 mod rights;
@@ -14,7 +15,8 @@ pub use deeds::{
     ExemptionEnded, Forgotten, Released, Suspended,
 };
 pub use holds::{AskedHolds, HoldAction, ToldHold};
-pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
+pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Kept, Status, TopSender};
+pub use notify::{AskedTest, Tried, Tryable};
 pub use page::{Health, router as page_router};
 pub use peer::Peer;
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

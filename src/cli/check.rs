@@ -63,8 +63,24 @@ pub(super) fn check(arguments: &Arguments) -> Exit {
     if arguments.online {
         return check_online(&config);
     }
+    say(&actions(&config));
     say(&false_alarms(&config));
     Exit::Done
+}
+
+/// Who hears of what.
+fn actions(config: &Config) -> String {
+    let each = config.startup.actions.iter().map(|action| {
+        let events = action.wants.events.iter().map(|event| event.as_str()).collect::<Vec<_>>();
+        let events = if events.is_empty() { "nothing".into() } else { events.join(", ") };
+        let also = if action.wants.observe { ", also of what only observes" } else { "" };
+        format!(
+            "action {} ({}): told of {events}{also}\n",
+            action.name,
+            action.what.kind().as_str()
+        )
+    });
+    each.collect()
 }
 
 /// What the detector will cost the innocent, in absolute numbers.

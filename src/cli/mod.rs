@@ -15,6 +15,7 @@ mod learn;
 mod look;
 mod queue_helper;
 mod looking;
+mod notify;
 mod rights;
 mod run;
 mod source;
@@ -118,6 +119,8 @@ enum Command {
     Audit(looking::Audit),
     /// Copy the store while the daemon goes on
     Backup(deeds::Backup),
+    /// Try the actions out: whether those who should be told can be
+    NotifyTest(notify::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
     /// Do what mail servers let root alone do, on the words of the daemon; started by its own unit
@@ -162,6 +165,7 @@ pub fn run() -> ExitCode {
         Some(Command::Forget(arguments)) => deeds::forget(&arguments).into(),
         Some(Command::Audit(arguments)) => looking::audit(&arguments).into(),
         Some(Command::Backup(arguments)) => deeds::backup(&arguments).into(),
+        Some(Command::NotifyTest(arguments)) => notify::test(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::QueueHelper(arguments)) => queue_helper::help(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),

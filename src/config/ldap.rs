@@ -123,7 +123,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// Tells of a secret that everybody on this machine can read.
-fn warn_of_readers(reader: &mut Reader, item: &Item<String>, path: &Path) {
+pub(super) fn warn_of_readers(reader: &mut Reader, item: &Item<String>, path: &Path) {
     if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0) {
         let path = path.display();
         let what = format!(

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::config::action::read_actions;
 use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
@@ -68,6 +69,7 @@ fn read_root(
     let (control, operators) = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
     let (store, store_on_failure) = read_store(reader, &mut root, folder);
+    let actions = read_actions(reader, &mut root, folder, &name, directory.as_ref());
     let queues = read_queues(reader, &mut root, folder);
     check_queues(reader, &listen, &queues, store.keep.is_none(), &holds);
     let mut rules = read_rules(reader, &mut root, file);
@@ -85,6 +87,7 @@ fn read_root(
         operators,
         directory,
         store,
+        actions,
         queues,
     };
     check_sockets(reader, &startup, &places);

@@ -1,5 +1,6 @@
 //! `gatepost.toml`: what is read at start, and the rules, which a reload takes up.
 
+mod action;
 mod charging;
 mod detector;
 mod directory;
@@ -9,6 +10,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod privacy;
 mod queue;
 mod quotas;
 mod replies;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::action::Settings as ActionSettings;
 use crate::decision::{Listener, Rules};
 use crate::directory::{cache, ldap as ldap_directory};
 use crate::observe::LoggedDecisions;
@@ -58,6 +61,7 @@ pub struct Startup {
     /// `None`: no directory, so that every login is unknown.
     pub directory: Option<DirectorySource>,
     pub store: StoreSource,
+    pub actions: Vec<ActionSettings>,
     pub queues: Vec<QueueSource>,
 }
 

@@ -35,7 +35,7 @@ fn ordered(settings: &[Setting]) -> Vec<&Setting> {
 }
 
 /// The tables that are read at start only.
-const STARTUP: [&str; 14] = [
+const STARTUP: [&str; 15] = [
     "[server]",
     "[log]",
     "[[listen]]",
@@ -50,6 +50,7 @@ const STARTUP: [&str; 14] = [
     "[directory.ldap.attributes]",
     "[directory.cache]",
     "[store]",
+    "[[action]]",
 ];
 
 /// Keys that differ and need a restart, as `[table] key`.

@@ -10,6 +10,7 @@ mod limited;
 mod listen;
 pub mod log;
 mod milter;
+pub mod outbox;
 mod policy_delegation;
 mod reload;
 mod serve;
@@ -24,10 +25,12 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::admin::{Control, Health, control_router, page_router};
+use crate::action::Limits;
+use crate::admin::{Control, Health, Tryable, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
+use crate::daemon::outbox::Outbox;
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
@@ -165,6 +168,10 @@ pub async fn run(
     }
     let engine = Arc::new(Engine::new(directory.clone(), Arc::clone(&store), key, rules));
     engine.take_up().await.map_err(io::Error::other)?;
+    let metrics = observer.metrics.actions.clone();
+    let outbox =
+        Outbox::open(store.clone(), &startup.actions, Limits::default(), metrics, clock::now);
+    let outbox = Arc::new(outbox.await.map_err(io::Error::other)?);
     observer.metrics.config_read(true, clock::now());
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
@@ -175,6 +182,7 @@ pub async fn run(
     let doors = Doors {
         engine: &engine,
         observer: &observer,
+        outbox: &outbox,
         helpers: &helpers,
         connections: &connections,
         stop: &stop,
@@ -188,6 +196,7 @@ pub async fn run(
     let accounts =
         tending::Accounts { engine: Arc::clone(&engine), observer: Arc::clone(&observer) };
     tokio::spawn(accounts.tend(stop.clone()));
+    let acting = tokio::spawn(outbox.run(stop.clone()));
     let tending = directory.as_ref().and_then(|directory| {
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
@@ -218,7 +227,9 @@ pub async fn run(
         accepting.wait().await;
         connections.wait().await;
     });
-    let drained = drained.await;
+    // What is under way and does not end in time is done again by the next run.
+    let acted = tokio::time::timeout(startup.drain, AbortOnDropHandle::new(acting));
+    let (drained, _) = tokio::join!(drained, acted);
     if let Some(tending) = tending {
         // It writes down what it knows; a disk that hangs must not keep the daemon.
         let _ = tokio::time::timeout(startup.drain, tending).await;
@@ -291,6 +302,7 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
 struct Doors<'a> {
     engine: &'a Arc<Engine>,
     observer: &'a Arc<Observer>,
+    outbox: &'a Arc<Outbox>,
     helpers: &'a Arc<Helpers>,
     connections: &'a TaskTracker,
     stop: &'a CancellationToken,
@@ -336,6 +348,7 @@ impl Doors<'_> {
             clock: clock::now,
             started: clock::now(),
             operators: Arc::new(startup.operators.clone()),
+            actions: Arc::clone(self.outbox) as Arc<dyn Tryable>,
         };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {

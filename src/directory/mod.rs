@@ -58,6 +58,23 @@ pub trait Directory: Send + Sync {
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup>;
 
+    /// The accounts behind these logins, one for each: `None` where there is none or more than one, or
+    /// nobody can say. For what is kept of an account and never for its rights, and slow.
+    fn owners<'a>(
+        &'a self,
+        logins: &'a [Login],
+        groups: &'a Groups,
+    ) -> Answer<'a, Vec<Option<AccountKey>>> {
+        Answer::Later(Box::pin(async move {
+            let mut owners = Vec::with_capacity(logins.len());
+            for login in logins {
+                let found = self.lookup(login, groups).wait().await;
+                owners.push(found.account().map(|account| account.key.clone()));
+            }
+            owners
+        }))
+    }
+
     /// How the account came to be in the group: names from the account to the group, both included.
     /// Empty when it is no member, or when nobody can say. Slow; for `explain` only.
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>>;

@@ -13,7 +13,7 @@ use crate::decision::{Decision, Reason};
 use crate::engine::Judged;
 use crate::mail::{Protocol, Stage, Timestamp};
 use crate::observe::{
-    DetectionMetrics, DirectoryMetrics, HoldMetrics, StoreMetrics, SuspensionMetrics,
+    ActionMetrics, DetectionMetrics, DirectoryMetrics, HoldMetrics, StoreMetrics, SuspensionMetrics,
 };
 use crate::rights::Mode;
 use crate::wire::{milter, policy_delegation};
@@ -51,6 +51,8 @@ pub struct Metrics {
     /// For the directory itself to count with.
     pub directory: Arc<DirectoryMetrics>,
     pub detection: DetectionMetrics,
+    /// For the outbox to count with.
+    pub actions: Arc<ActionMetrics>,
     pub holds: HoldMetrics,
     /// For whoever imposes and ends suspensions.
     pub suspension: SuspensionMetrics,
@@ -137,6 +139,7 @@ impl Metrics {
             },
             directory: DirectoryMetrics::new(&registry),
             detection: DetectionMetrics::new(&registry),
+            actions: ActionMetrics::new(&registry),
             holds: HoldMetrics::new(&registry),
             suspension: SuspensionMetrics::new(&registry),
             store: StoreMetrics::new(&registry),

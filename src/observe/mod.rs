@@ -1,6 +1,7 @@
 //! The seam where decisions become metrics, log lines and a memory of recent ones. No other room
 //! counts, and this one changes nothing.
 
+mod action_metrics;
 mod decision_log;
 mod detection_metrics;
 mod directory_metrics;
@@ -18,6 +19,7 @@ use crate::decision::Paths;
 use crate::engine::{Judged, WiringFault, is_untracked};
 use crate::mail::Login;
 
+pub use action_metrics::{ActionMetrics, ActionResult};
 pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use hold_metrics::HoldMetrics;

@@ -32,6 +32,7 @@ mod server;
 mod shared;
 mod source;
 
+mod acting;
 mod binds;
 mod changes;
 mod discovery;

@@ -130,7 +130,7 @@ impl OpenLdap {
 
     /// As an account that the server gives 500 entries, and then says that there are more.
     pub fn limited(&self) -> Client {
-        self.client(&format!("cn={LIMITED},ou=Services,{BASE}"), SERVICE_PASSWORD)
+        self.client(&limited(), SERVICE_PASSWORD)
     }
 
     pub fn client(&self, dn: &str, password: &str) -> Client {
@@ -141,6 +141,11 @@ impl OpenLdap {
     pub fn searches(&self) -> usize {
         inet::searches(&self.server.written())
     }
+}
+
+/// The account of [`OpenLdap::limited`], which may also change who is in the group Empty.
+pub fn limited() -> String {
+    format!("cn={LIMITED},ou=Services,{BASE}")
 }
 
 fn configuration(folder: &Path, settings: &Settings) -> String {
@@ -198,12 +203,15 @@ limits dn.exact=\"{service}\" size=unlimited
 index objectClass,uid,cn,mail,mailAlternateAddress,proxyAddresses,member,memberUid eq
 index entryUUID,entryCSN eq
 access to attrs=userPassword by anonymous auth by * none
+access to dn.exact=\"{empty}\" attrs=member by dn.exact=\"{limited}\" write by users read
 access to * by users read by * none
 overlay syncprov
 syncprov-sessionlog 10000
 overlay ppolicy
 {overlay}",
         client = authority::CLIENT,
+        empty = inet::group("Empty"),
+        limited = limited(),
     )
 }
 

@@ -29,7 +29,12 @@ pub struct Sink {
 
 impl Sink {
     pub fn open(protocol: Protocol) -> Sink {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        Sink::open_at(protocol, 0)
+    }
+
+    /// On this port, where one was before.
+    pub fn open_at(protocol: Protocol, port: u16) -> Sink {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a loopback port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let (delivered, closed) =
             (Arc::<Mutex<Vec<Delivered>>>::default(), Arc::<AtomicBool>::default());

@@ -9,7 +9,9 @@ use std::time::Duration;
 use ldap3::asn1::{PL, parse_tag};
 use ldap3::controls::{Control, MakeCritical, PagedResults, RawControl};
 use ldap3::exop::WhoAmI;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchOptions, StdStream,
+};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
@@ -270,6 +272,17 @@ impl Connection {
         match self.pages(search, PAGES).await? {
             (entries, true) => Ok(entries),
             _ => Err(Fault::new(&self.server, What::TooMuch(format!("more than {PAGES} pages")))),
+        }
+    }
+
+    /// Changes one object. The caller bounds it in time.
+    pub async fn modify(&self, dn: &str, change: Mod<Vec<u8>>) -> Result<(), Fault> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let result = self.ldap.clone().modify(dn, vec![change]).await;
+        let result = result.map_err(|fault| self.told(fault))?;
+        match result.rc {
+            0 => Ok(()),
+            _ => Err(Fault::of_result(&self.server, &result)),
         }
     }
 

@@ -21,10 +21,13 @@ mod kept;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 mod member_of;
+mod membership;
 mod names;
+mod owners;
 mod path;
 mod people;
 mod pool;
+mod reading;
 mod recipient;
 mod resolver;
 mod restricted;
@@ -56,6 +59,7 @@ use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::groups::{Found, GroupSet};
+use crate::directory::ldap::owners::Owners;
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::Resolver;
@@ -71,7 +75,8 @@ use crate::rights::{Groups, Holder, Lookup, RecipientLookup};
 pub(crate) use credential::read_password;
 pub(crate) use dn::Dn;
 pub(crate) use filter::{is_attribute, is_filter};
-pub(crate) use tls::{authorities, certificates, identity, private_key};
+pub use membership::{Became, Membership};
+pub(crate) use tls::{authorities, certificates, client_config_for, identity, private_key};
 
 /// Answers kept of who may write to recipients with lists.
 const RESTRICTIONS: usize = 10_000;
@@ -87,6 +92,7 @@ struct Inner {
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
     restrictions: Arc<Cache<Restricted>>,
+    owners: Owners,
     groups: ArcSwap<GroupSet>,
     /// The groups of the rules, as they were last named.
     wanted: ArcSwap<Groups>,
@@ -149,6 +155,7 @@ impl LdapDirectory {
             accounts,
             recipients,
             restrictions,
+            owners: Owners::default(),
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
@@ -188,6 +195,14 @@ impl Directory for LdapDirectory {
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
         self.0.recipient(recipient, author)
+    }
+
+    fn owners<'a>(
+        &'a self,
+        logins: &'a [Login],
+        _: &'a Groups,
+    ) -> Answer<'a, Vec<Option<AccountKey>>> {
+        Answer::Later(Box::pin(self.0.owners(logins)))
     }
 
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {

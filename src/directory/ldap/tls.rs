@@ -33,6 +33,11 @@ pub(super) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, String> {
     }))
 }
 
+/// As [`client_config`], for whoever else is called: without a certificate of one's own.
+pub(crate) fn client_config_for(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    client_config(&Tls { ca_file: ca_file.map(Into::into), ..Tls::default() })
+}
+
 /// Whom a CA file trusts.
 pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
@@ -46,7 +51,7 @@ fn authorities_of_the_system() -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err("no CA certificate is known: set directory.ldap.tls.ca-file".into());
+        return Err("this system knows no CA certificate: set ca-file".into());
     }
     Ok(roots)
 }

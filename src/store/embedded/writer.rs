@@ -122,9 +122,10 @@ impl Inner {
     }
 
     fn run(&self, oldest: &mut String) -> Result<(), String> {
-        let settled = std::mem::take(&mut self.outbox.lock().settled);
         let batches: Vec<Arc<Batch>> =
             self.shards.iter().map(|shard| shard.lock().set_out()).collect();
+        // After the batches: what was changed because an event is settled never reaches the disk before that does.
+        let settled = std::mem::take(&mut self.outbox.lock().settled);
         let is_idle = settled.is_empty() && batches.iter().all(|batch| batch.is_empty());
         if is_idle && self.database.read().is_some() {
             return Ok(());
