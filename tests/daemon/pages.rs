@@ -88,6 +88,8 @@ fn no_login_or_address_is_in_a_metric() {
             "fault",
             "state",
             "verdict",
+            "grade",
+            "outcome",
         ];
         assert!(NAMES.contains(&name), "{label}");
         let is_closed = value.trim_matches('"').bytes().all(|byte| {
