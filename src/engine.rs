@@ -1,13 +1,20 @@
 //! Gather, decide, record: the one engine behind every door.
 
+mod accounts;
+mod breaker;
 mod charge;
 mod gather;
+mod incidents;
 mod marks;
 mod merge;
 mod release;
 mod rights;
 mod rounds;
 mod samples;
+mod subject;
+mod suspending;
+mod telling;
+mod tending;
 mod wiring;
 
 use std::sync::Arc;
@@ -29,12 +36,20 @@ use charge::{is_accepted, transaction};
 use gather::within_budget;
 use rounds::{Round, Rounds};
 
+pub use accounts::{FromNetwork, ShownAccount, ShownExemption, Standing};
+pub use breaker::Opened;
 pub use charge::Charged;
+pub use incidents::Told;
 pub use marks::Mark;
-pub use release::{ReleaseFault, ReleaseVerdict};
+pub use release::{Release, Released};
 pub use samples::{SAMPLES, Sample};
+pub use suspending::{DeedFault, Exempting, Suspending};
+pub use telling::Happened;
+pub use tending::Census;
 pub use wiring::WiringFault;
 
+use breaker::Breaker;
+use charge::Outcome;
 use merge::Unresolved;
 use samples::Samples;
 use wiring::Wiring;
@@ -50,6 +65,8 @@ pub struct Engine {
     samples: Samples,
     unresolved: Unresolved,
     wiring: Wiring,
+    breaker: Breaker,
+    census: Mutex<Option<Census>>,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
     waiting: Mutex<Option<mpsc::Receiver<Mark>>>,
@@ -70,6 +87,8 @@ pub struct Judged {
     pub wiring: Option<WiringFault>,
     /// The store did not take the charge.
     pub store_fault: Option<StoreFault>,
+    /// What came of it for the account.
+    pub happened: Vec<Happened>,
 }
 
 impl Judged {
@@ -101,6 +120,8 @@ impl Engine {
             samples: Samples::default(),
             unresolved: Unresolved::default(),
             wiring: Wiring::default(),
+            breaker: Breaker::default(),
+            census: Mutex::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -197,9 +218,13 @@ impl Engine {
         if let (true, Some(charged)) = (commit, &charged) {
             self.resolve(case, &charged.account, at).await;
         }
-        let (decision, store_fault) = match &charged {
+        let Outcome { decision, store_fault, happened } = match &charged {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
-            None => (decide(case, None, at), None),
+            None => Outcome {
+                decision: decide(case, None, at),
+                store_fault: None,
+                happened: Vec::new(),
+            },
         };
         let mut wiring = None;
         if commit {
@@ -213,7 +238,18 @@ impl Engine {
         }
         let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
         let listener = Arc::clone(listener);
-        Judged { listener, facts, known, rules, decision, at, charged, wiring, store_fault }
+        Judged {
+            listener,
+            facts,
+            known,
+            rules,
+            decision,
+            at,
+            charged,
+            wiring,
+            store_fault,
+            happened,
+        }
     }
 
     /// The message the question is about.

@@ -127,7 +127,7 @@ impl Site {
         (settings.mode, settings.hold) = (Mode::Enforce, Mode::Enforce);
         settings.budget = budget;
         // Lifted at once: counters are forgiven, nothing is learnt.
-        rules.detector.lasts_ms = Some(0);
+        rules.detector.suspension = Settings::each_alone(Some(0));
         let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::EndOfMessage);
         facts.login = gatepost::mail::Login::parse(b"somebody");
         let listener = Listener {

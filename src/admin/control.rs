@@ -9,12 +9,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::Tryable;
+use crate::admin::Actions;
 use crate::admin::notify;
-use crate::admin::release;
 use crate::admin::rights;
+use crate::admin::{deeds, looking};
+use crate::config::Operators;
 use crate::decision::{DecisionId, Facing, Listener, Story};
-use crate::engine::Engine;
+use crate::engine::{Engine, Happened};
 use crate::mail::{Address, Certificate, Client, Facts, Login, Protocol, Stage, Timestamp};
 use crate::observe::Observer;
 
@@ -25,7 +26,18 @@ pub struct Control {
     pub observer: Arc<Observer>,
     pub listeners: Arc<[Arc<Listener>]>,
     pub clock: fn() -> Timestamp,
-    pub actions: Arc<dyn Tryable>,
+    pub actions: Arc<dyn Actions>,
+    pub started: Timestamp,
+    pub operators: Arc<Operators>,
+}
+
+impl Control {
+    /// Counts and logs what was done.
+    pub(super) fn happened(&self, dry_run: bool, happened: &[Happened]) {
+        if !dry_run {
+            self.observer.happened(happened);
+        }
+    }
 }
 
 /// A question of `gatepost explain`.
@@ -82,8 +94,22 @@ pub fn router(control: Control) -> Router {
     Router::new()
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
-        .route("/release", post(release::ask_release))
         .route("/notify-test", post(notify::ask_test))
+        .route("/release", post(deeds::release))
+        .route("/suspend", post(deeds::suspend))
+        .route("/exempt", post(deeds::exempt))
+        .route("/exempt/end", post(deeds::end_exemption))
+        .route("/forget", post(deeds::forget))
+        .route("/breaker/reset", post(deeds::reset_breaker))
+        .route("/backup", post(deeds::backup))
+        .route("/incidents", post(looking::incidents))
+        .route("/incident", post(looking::incident))
+        .route("/account", post(looking::account))
+        .route("/accounts", get(looking::standings))
+        .route("/accounts/top", get(looking::top))
+        .route("/accounts/client", post(looking::from_network))
+        .route("/audit", post(looking::audit))
+        .route("/status", get(looking::status))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

@@ -1,13 +1,20 @@
 //! HTTP: metrics and health for Prometheus, and the control socket for the command line.
 
 mod control;
+mod deeds;
+mod looking;
 mod notify;
 mod page;
-mod release;
+mod peer;
 mod rights;
 
 pub use control::{Asked, Control, ExplainFault, explain, router as control_router};
-pub use notify::{AskedTest, Tried, Tryable};
+pub use deeds::{
+    AskedBackup, AskedExempt, AskedRelease, AskedReset, AskedSuspend, Deed, Exempted,
+    ExemptionEnded, Forgotten, Released, Suspended,
+};
+pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
+pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};
-pub use release::{AskedRelease, Released};
+pub use peer::Peer;
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

@@ -13,7 +13,7 @@ use crate::history::{Message, Outcome as Taken};
 use crate::ledger::HashKey;
 use crate::mail::{Address, Facts, Mode, Protocol, Reply, Stage, Timestamp};
 use crate::store::{Memory, Store};
-use crate::suspension::Suspension;
+use crate::suspension::{self, Suspension};
 
 /// What a message would have been answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ impl Replay {
             settings.networks = Mode::Off;
         }
         settings.budget = terms.budget.unwrap_or(settings.budget);
-        rules.detector.lasts_ms = terms.lift_after_ms;
+        rules.detector.suspension = suspension::Settings::each_alone(terms.lift_after_ms);
         let store = Arc::new(Memory::unbounded());
         Self {
             engine: Engine::new(terms.directory, store, HashKey::default(), rules),

@@ -2,18 +2,21 @@
 //! the quick start.
 
 mod ask;
+mod asking;
 mod backtest;
 mod check;
+mod deeds;
 mod explain;
 mod export;
 mod holders;
 mod input;
 mod learn;
+mod looking;
 mod notify;
-mod release;
 mod rights;
 mod run;
 mod source;
+mod suspensions;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -35,6 +38,10 @@ enum Exit {
     Unreachable = 3,
     /// There is no such thing.
     NotFound = 4,
+    /// Whoever asks may not change it.
+    Forbidden = 5,
+    /// It stands otherwise than the command expects.
+    Conflict = 6,
     /// Would be deferred, or is not known now.
     Deferred = 75,
 }
@@ -56,7 +63,7 @@ const QUICKSTART_FILE: &str = "config/quickstart.toml";
 /// Without a command: the quick start, with config/quickstart.toml below the current folder.
 ///
 /// Exit codes: 0 done or permitted; 1 refused, or faults were found; 2 wrong usage; 3 the daemon
-/// cannot be reached or did not start; 4 not found; 75 would be deferred, or is not known now.
+/// cannot be reached or did not start; 4 not found; 5 you may not; 6 it stands otherwise; 75 would be deferred, or is not known now.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -83,8 +90,29 @@ enum Command {
     Directory(DirectoryCommand),
     /// Ask a policy listener as Postfix would, and show its answer
     Ask(ask::Arguments),
+    /// How the daemon, its accounts and its store stand
+    Status(looking::Asked),
+    /// Suspended accounts, with the evidence
+    #[command(subcommand)]
+    Suspensions(suspensions::Suspensions),
+    /// Who sends most, how one account stands, who sent from a network
+    Accounts(looking::Accounts),
+    /// Suspend accounts
+    Suspend(deeds::Suspend),
     /// Lift a suspension, and say what it was
-    Release(release::Arguments),
+    Release(deeds::Release),
+    /// Spare an account the detector for a time
+    #[command(subcommand)]
+    Exempt(deeds::Exempt),
+    /// What stops suspensions when there are too many at once
+    #[command(subcommand)]
+    Breaker(deeds::Breaker),
+    /// Forget what is known of an account
+    Forget(deeds::Forget),
+    /// Who did what, when and why
+    Audit(looking::Audit),
+    /// Copy the store while the daemon goes on
+    Backup(deeds::Backup),
     /// Try the actions out: whether those who should be told can be
     NotifyTest(notify::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
@@ -118,7 +146,16 @@ pub fn run() -> ExitCode {
             export::export(&arguments).into()
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
-        Some(Command::Release(arguments)) => release::release(&arguments).into(),
+        Some(Command::Status(asked)) => looking::status(&asked).into(),
+        Some(Command::Suspensions(command)) => suspensions::suspensions(&command).into(),
+        Some(Command::Accounts(arguments)) => looking::accounts(&arguments).into(),
+        Some(Command::Suspend(arguments)) => deeds::suspend(&arguments).into(),
+        Some(Command::Release(arguments)) => deeds::release(&arguments).into(),
+        Some(Command::Exempt(command)) => deeds::exempt(&command).into(),
+        Some(Command::Breaker(command)) => deeds::breaker(&command).into(),
+        Some(Command::Forget(arguments)) => deeds::forget(&arguments).into(),
+        Some(Command::Audit(arguments)) => looking::audit(&arguments).into(),
+        Some(Command::Backup(arguments)) => deeds::backup(&arguments).into(),
         Some(Command::NotifyTest(arguments)) => notify::test(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),

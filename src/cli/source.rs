@@ -87,6 +87,9 @@ impl Failed {
                 return Self::unreachable(why.into());
             }
             StatusCode::SERVICE_UNAVAILABLE => Exit::Deferred,
+            StatusCode::NOT_FOUND => Exit::NotFound,
+            StatusCode::FORBIDDEN => Exit::Forbidden,
+            StatusCode::CONFLICT => Exit::Conflict,
             _ => Exit::No,
         };
         Self { exit, why: text(body) }

@@ -6,6 +6,7 @@ use crate::decision::DetectorRules;
 use crate::detector::{Budget, Settings, Test};
 use crate::rights::{Groups, Mode, Who};
 use crate::settings::{Reader, Table, duration};
+use crate::suspension;
 
 const BUDGETS: [(&str, Budget); 3] =
     [("0.3", Budget::Third), ("1", Budget::One), ("3", Budget::Three)];
@@ -49,8 +50,8 @@ pub(super) fn read_detector(
         );
     }
     table.finish(reader);
-    let mut suspension = root.table(reader, "suspension");
-    let lasts_ms = suspension.parsed(reader, "lasts", "until-released", |text| match text {
+    let mut table = root.table(reader, "suspension");
+    let lasts_ms = table.parsed(reader, "lasts", "until-released", |text| match text {
         "until-released" => Ok(None),
         _ => match duration(text)?.as_millis().try_into() {
             Ok(0) => Err("expected more than nothing, or \"until-released\"".into()),
@@ -58,7 +59,10 @@ pub(super) fn read_detector(
             Err(_) => Err("expected a duration such as \"7d\", or \"until-released\"".into()),
         },
     });
-    suspension.finish(reader);
+    let escalates = table.flag(reader, "escalate", true);
+    table.finish(reader);
+    let suspension =
+        suspension::Settings { lasts_ms, escalates, ..suspension::Settings::default() };
     let settings = Settings { mode, hold, networks, budget, tests };
-    DetectorRules { settings, bulk, never_suspend, lasts_ms }
+    DetectorRules { settings, bulk, never_suspend, suspension }
 }

@@ -10,7 +10,9 @@ use crate::config::listen::{non_empty, read_listen, read_permissions};
 use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
 use crate::config::store::read_store;
-use crate::config::{Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Socket, Startup};
+use crate::config::{
+    Config, DirectorySource, Endpoint, Listen, Log, LogFormat, Operator, Operators, Socket, Startup,
+};
 use crate::decision::{Facing, OnGrant, Quota, QuotaFor, Rules};
 use crate::directory::FileDirectory;
 use crate::observe::LoggedDecisions;
@@ -61,7 +63,7 @@ fn read_root(
         }
     }
     let http = read_http(reader, &mut root);
-    let control = read_control(reader, &mut root, folder);
+    let (control, operators) = read_control(reader, &mut root, folder);
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
     let (store, store_on_failure) = read_store(reader, &mut root, folder);
     let actions = read_actions(reader, &mut root, folder, &name, directory.as_ref());
@@ -70,8 +72,18 @@ fn read_root(
     rules.store_on_failure = store_on_failure;
     rules.judges_rights |= directory.is_some();
     root.finish(reader);
-    let startup =
-        Startup { name: name.into(), drain, log, listen, http, control, directory, store, actions };
+    let startup = Startup {
+        name: name.into(),
+        drain,
+        log,
+        listen,
+        http,
+        control,
+        operators,
+        directory,
+        store,
+        actions,
+    };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);
     (startup, rules)
@@ -130,15 +142,33 @@ fn read_http(reader: &mut Reader, root: &mut Table<'_, '_>) -> Option<std::net::
     http
 }
 
-fn read_control(reader: &mut Reader, root: &mut Table<'_, '_>, folder: &Path) -> Endpoint {
+fn read_control(
+    reader: &mut Reader,
+    root: &mut Table<'_, '_>,
+    folder: &Path,
+) -> (Endpoint, Operators) {
     let mut table = root.table(reader, "control");
     let path = table.parsed(reader, "socket", "/run/gatepost/control.sock", |text| match text {
         "" => Err("expected the path of a unix socket".into()),
         _ => Ok(folder.join(text)),
     });
     let permissions = read_permissions(reader, &mut table);
+    let everybody = ["*".to_string()];
+    let names = table.all_parsed(reader, "operators", &everybody, operator);
+    let names = names.into_iter().collect();
     table.finish(reader);
-    permissions.of(Socket::Unix(path))
+    (permissions.of(Socket::Unix(path)), Operators { names })
+}
+
+/// `@group`, or a user; `*`: everybody.
+fn operator(name: &str) -> Result<Option<Operator>, String> {
+    match name.strip_prefix('@') {
+        _ if name == "*" => Ok(None),
+        Some("") => Err("expected the name of a group after @".into()),
+        None if name.is_empty() => Err("expected a user, or a group such as \"@helpdesk\"".into()),
+        Some(group) => Ok(Some(Operator::Group(group.into()))),
+        None => Ok(Some(Operator::User(name.into()))),
+    }
 }
 
 /// `places`: offset and key of each listener's socket.

@@ -53,6 +53,8 @@ pub struct Startup {
     /// `None`: no HTTP.
     pub http: Option<SocketAddr>,
     pub control: Endpoint,
+    /// Who of those that may open the control socket may change something.
+    pub operators: Operators,
     /// `None`: no directory, so that every login is unknown.
     pub directory: Option<DirectorySource>,
     pub store: StoreSource,
@@ -122,6 +124,19 @@ pub struct Endpoint {
     pub group: Option<String>,
     /// Permission bits.
     pub mode: u32,
+}
+
+/// `[control] operators`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operators {
+    /// `None`: whoever may open the socket.
+    pub names: Option<Vec<Operator>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operator {
+    User(String),
+    Group(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

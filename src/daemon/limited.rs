@@ -30,6 +30,12 @@ pub struct Placed<S> {
     _place: OwnedSemaphorePermit,
 }
 
+impl<S> Placed<S> {
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<L> Listener for Limited<L>
 where
     L: Listener,

@@ -13,6 +13,7 @@ pub mod outbox;
 mod policy_delegation;
 mod reload;
 mod serve;
+mod tending;
 
 use std::fmt;
 use std::io;
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::action::Limits;
-use crate::admin::{Control, Health, Tryable, control_router, page_router};
+use crate::admin::{Actions, Control, Health, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
 use crate::daemon::listen::{Handed, bind};
 use crate::daemon::outbox::Outbox;
@@ -152,6 +153,7 @@ pub async fn run(
         take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
     }
     let engine = Arc::new(Engine::new(directory.clone(), Arc::clone(&store), key, rules));
+    engine.take_up().await.map_err(io::Error::other)?;
     let metrics = observer.metrics.actions.clone();
     let outbox =
         Outbox::open(store.clone(), &startup.actions, Limits::default(), metrics, clock::now);
@@ -173,7 +175,11 @@ pub async fn run(
     let marking = Arc::clone(&engine);
     let until_stopped = stop.clone();
     tokio::spawn(async move { marking.keep_marking(until_stopped).await });
-    let acting = tokio::spawn(outbox.run(stop.clone()));
+    let acting = tokio::spawn(Arc::clone(&outbox).run(stop.clone()));
+    let accounts =
+        tending::Accounts { engine: Arc::clone(&engine), observer: Arc::clone(&observer) };
+    tokio::spawn(accounts.tend(stop.clone()));
+    tokio::spawn(tending::reconcile(Arc::clone(&engine), outbox, stop.clone()));
     let tending = directory.as_ref().and_then(|directory| {
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
@@ -313,8 +319,16 @@ impl Doors<'_> {
         }
         let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
         let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
-        let actions = Arc::clone(self.outbox) as Arc<dyn Tryable>;
-        let state = Control { engine, observer, listeners, clock: clock::now, actions };
+        let actions = Arc::clone(self.outbox) as Arc<dyn Actions>;
+        let state = Control {
+            engine,
+            observer,
+            listeners,
+            clock: clock::now,
+            actions,
+            started: clock::now(),
+            operators: Arc::new(startup.operators.clone()),
+        };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {
             let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));

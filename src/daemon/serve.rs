@@ -8,11 +8,16 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use ipnet::IpNet;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::net::unix::UCred;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin;
 use crate::config::Listen;
 use crate::daemon::connection::{Peer, Service};
 use crate::daemon::limited::Limited;
@@ -181,13 +186,29 @@ pub async fn control(bound: Bound, router: Router, stop: CancellationToken) {
     let stopped = stop.cancelled_owned();
     let served = match bound {
         Bound::Tcp(listener) => {
-            axum::serve(Limited::new(listener), router).with_graceful_shutdown(stopped).await
+            let service = router.into_make_service_with_connect_info::<admin::Peer>();
+            axum::serve(Limited::new(listener), service).with_graceful_shutdown(stopped).await
         }
         Bound::Unix(listener, _path) => {
-            axum::serve(Limited::new(listener), router).with_graceful_shutdown(stopped).await
+            let service = router.into_make_service_with_connect_info::<admin::Peer>();
+            axum::serve(Limited::new(listener), service).with_graceful_shutdown(stopped).await
         }
     };
     if let Err(fault) = served {
         tracing::error!(%fault, "the HTTP server ended");
+    }
+}
+
+impl Connected<IncomingStream<'_, Limited<UnixListener>>> for admin::Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited<UnixListener>>) -> Self {
+        let known = stream.io().stream().peer_cred().ok();
+        Self { uid: known.as_ref().map(UCred::uid), gid: known.as_ref().map(UCred::gid) }
+    }
+}
+
+/// One that systemd handed over; nobody is known there.
+impl Connected<IncomingStream<'_, Limited<TcpListener>>> for admin::Peer {
+    fn connect_info(_: IncomingStream<'_, Limited<TcpListener>>) -> Self {
+        Self { uid: None, gid: None }
     }
 }

@@ -5,12 +5,12 @@ use crate::decision::checks::Judging;
 use crate::decision::{
     Because, Case, Check, Decision, Hold, Outcome, QuotaTold, QuotaVerdict, Reason, Step, Trail,
 };
-use crate::detector::{Class, Finding, Inspection, Severity, inspect};
+use crate::detector::{Class, Finding, Inspection, Severity, Terms, inspect};
 use crate::ledger::{Counter, Hashed, Message, Weight};
 use crate::mail::{Mode, Reply, Timestamp};
 use crate::record::{Change, Record};
 use crate::rights::{Membership, Subject, Who};
-use crate::suspension::Suspension;
+use crate::suspension::{Grade, Suspension};
 
 /// What is charged, and to what kind of account.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,23 @@ pub struct Charge<'a> {
     pub class: Class,
     /// The envelope sender of a client without a login, where it is one of ours.
     pub sender: Option<Hashed>,
+    pub breakers: Breakers,
+}
+
+/// Whether so many accounts were suspended that no more are, of those that enforce and of the shadows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Breakers {
+    pub enforce_open: bool,
+    pub observe_open: bool,
+}
+
+impl Breakers {
+    const fn is_open(self, mode: Mode) -> bool {
+        match mode {
+            Mode::Enforce => self.enforce_open,
+            _ => self.observe_open,
+        }
+    }
 }
 
 /// How a message was answered, as the record keeps it.
@@ -30,6 +47,7 @@ const HELD_BY_QUOTA: u8 = 2;
 /// that the store may run it twice.
 pub fn judge(case: Case, charge: &Charge, record: &Record, at: Timestamp) -> (Decision, Change) {
     let mut record = record.clone();
+    record.expire(case.rules.detector.suspension.has_probation, at);
     record.advance(at);
     let mut judging = Judging::new(case, Some(&record), at);
     let settled = judging.run();
@@ -134,16 +152,17 @@ impl Charging<'_> {
                 self.step(Outcome::Pass, Because::Usual { watched: inspection.is_watched() });
                 Verdict::Pass
             }
-            Some(finding) if finding.severity == Severity::Suspend && !self.never_suspends() => {
+            Some(finding) if self.may_impose(&finding, mode) => {
                 self.step(Outcome::Objects(Reason::AccountSuspended), Because::Found);
                 self.impose(finding, mode);
                 Verdict::Refuse(Reason::AccountSuspended)
             }
-            Some(_) => self.hold(enforces),
+            Some(finding) => self.hold(&finding, enforces),
         };
         if let (None, Some(observed)) = (inspection.enforced, inspection.observed)
             && observed.severity == Severity::Suspend
             && !is_shadowed
+            && self.may_impose(&observed, Mode::Observe)
         {
             self.impose(observed, Mode::Observe);
         }
@@ -152,6 +171,7 @@ impl Charging<'_> {
         if !matches!(verdict, Verdict::Refuse(_)) || !enforces {
             self.charge_quota(&weight);
         }
+        self.notice(verdict, &inspection, enforces);
         let usage = &mut self.record.usage;
         match verdict {
             // Refused whole, it is neither counted nor learnt.
@@ -167,6 +187,9 @@ impl Charging<'_> {
                 usage.take_in(message, &weight, answer, at);
             }
             _ => usage.take_in(message, &weight, PASSED, at),
+        }
+        if !(matches!(verdict, Verdict::Refuse(_)) && enforces) {
+            self.record.use_exemption(weight.count);
         }
         (verdict, inspection)
     }
@@ -215,7 +238,9 @@ impl Charging<'_> {
         if self.charge.class == Class::Client && usage.is_suspected_gateway() {
             return Inspection::default();
         }
-        inspect(settings, self.charge.class, usage, weight)
+        let life = self.record.life.as_deref();
+        let terms = life.map_or_else(Terms::default, |life| life.terms(weight.count, self.at));
+        inspect(settings, self.charge.class, terms, usage, weight)
     }
 
     /// Asked again, as Postfix does after a broken connection.
@@ -232,13 +257,20 @@ impl Charging<'_> {
         self.hold_here(reason)
     }
 
-    fn hold(&mut self, enforces: bool) -> Verdict {
+    /// A finding that would have suspended, did the breaker not stand open, must not pass: the breaker is no door.
+    fn hold(&mut self, finding: &Finding, enforces: bool) -> Verdict {
+        let is_stopped = finding.severity == Severity::Suspend && !self.never_suspends();
+        if is_stopped && enforces && self.case.listener.hold == Hold::Pass {
+            self.step(Outcome::Objects(Reason::Suspected), Because::BreakerOpen);
+            return Verdict::Refuse(Reason::Suspected);
+        }
         if self.case.listener.hold == Hold::Pass || !enforces {
             let because = if enforces { Because::CannotHold } else { Because::Found };
             self.step(Outcome::WouldObject(Reason::Suspected), because);
             return Verdict::Pass;
         }
-        self.step(Outcome::Objects(Reason::Suspected), Because::Found);
+        let because = if is_stopped { Because::BreakerOpen } else { Because::Found };
+        self.step(Outcome::Objects(Reason::Suspected), because);
         self.hold_here(Reason::Suspected)
     }
 
@@ -252,9 +284,30 @@ impl Charging<'_> {
 
     fn impose(&mut self, finding: Finding, mode: Mode) {
         let id = self.case.id();
-        let lasts = self.case.rules.detector.lasts_ms;
-        let suspension = Suspension::impose(id.as_str(), finding, mode, lasts, self.at);
-        self.record.suspension = Some(Box::new(suspension));
+        let settings = &self.case.rules.detector.suspension;
+        let step = if settings.escalates { self.record.step(self.at) } else { 0 };
+        let suspension = Suspension::impose(id.as_str(), finding, mode, settings, step, self.at);
+        self.record.suspend(suspension);
+    }
+
+    fn may_impose(&self, finding: &Finding, mode: Mode) -> bool {
+        finding.severity == Severity::Suspend
+            && !self.never_suspends()
+            && !self.charge.breakers.is_open(mode)
+    }
+
+    /// Whatever is found and does not suspend is noticed; what only observes holds nothing.
+    fn notice(&mut self, verdict: Verdict, inspection: &Inspection, enforces: bool) {
+        let is_held = matches!(
+            verdict,
+            Verdict::Hold(Reason::Suspected) | Verdict::Refuse(Reason::Suspected)
+        );
+        let is_found = inspection.enforced.is_some() || inspection.is_watched();
+        if is_held && enforces {
+            self.record.notice(Grade::Held, self.at);
+        } else if is_found && self.record.suspended(self.at).is_none() {
+            self.record.notice(Grade::Watched, self.at);
+        }
     }
 
     fn never_suspends(&self) -> bool {

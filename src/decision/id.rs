@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
-use crate::mail::{Address, Facts};
+use crate::mail::{Address, Facts, Timestamp};
 
 /// Twelve characters of Crockford's base32 (no I, L, O, U). The id names the question: the same
 /// question asked again, as Postfix does after a broken connection, has the same id.
@@ -42,6 +42,12 @@ impl DecisionId {
             envelope.sender.as_bytes(),
             envelope.recipient.as_ref().map_or(&[], Address::as_bytes),
         ]))
+    }
+
+    /// That of a suspension which a person imposed.
+    pub fn of_deed(who: &str, account: &str, at: Timestamp) -> Self {
+        let at = at.unix_ms().to_le_bytes();
+        Self::from_bits(fingerprint(&[b"deed", who.as_bytes(), account.as_bytes(), &at]))
     }
 
     fn from_bits(bits: u64) -> Self {

@@ -17,7 +17,7 @@ mod story;
 mod trail;
 mod words;
 
-pub use charge::{Charge, judge};
+pub use charge::{Breakers, Charge, judge};
 pub use decide::{Case, Decision, QuotaTold, decide};
 pub use holders::{Holders, HoldersEnd, HoldersEntry, HoldersHead, HoldersLine, RightHolder};
 pub use id::{DecisionId, fingerprint};

@@ -10,6 +10,7 @@ use crate::rights::{
     Domains, Finding, Grant, Groups, Lookup, Mode, RecipientLookup, RelayList, Right, SenderGrant,
     Source, Subject, Who, resolve,
 };
+use crate::suspension;
 
 /// Which way a listener faces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +160,7 @@ pub struct DetectorRules {
     pub bulk: Vec<Who>,
     /// Who is held at most.
     pub never_suspend: Vec<Who>,
-    /// How long a suspension stands, in milliseconds. `None`: until it is released.
-    pub lasts_ms: Option<i64>,
+    pub suspension: suspension::Settings,
 }
 
 /// One `[[gateway]]`: hides the login of those who send through it.

@@ -65,6 +65,8 @@ pub enum Because {
     ObservedFound,
     /// Held, which this listener cannot do.
     CannotHold,
+    /// The finding of this decision, which suspends nobody while the breaker is open.
+    BreakerOpen,
     /// Asked again: as it was answered before.
     AnsweredBefore,
     /// The counters are as they use to be, or nearly at a limit.

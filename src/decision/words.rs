@@ -6,6 +6,7 @@ use crate::decision::{Because, Check, Exceeded, Outcome, QuotaVerdict};
 use crate::detector;
 use crate::mail::{Mode, visible};
 use crate::rights::{AccountState, Finding, Lookup, Restriction, Source};
+use crate::suspension::Cause;
 
 impl<'a> Teller<'a> {
     pub(super) fn entries(&self) -> Entries<'a> {
@@ -85,6 +86,10 @@ impl<'a> Teller<'a> {
                 "{}; this listener cannot hold",
                 self.detected(self.decision.found.as_ref().and_then(|found| found.enforced))
             ),
+            Because::BreakerOpen => format!(
+                "{}; nobody is suspended while the breaker is open",
+                self.detected(self.decision.found.as_ref().and_then(|found| found.enforced))
+            ),
             Because::AnsweredBefore => "asked before, and answered as before".into(),
             Because::Usual { watched: false } => "sends as it uses to".into(),
             Because::Usual { watched: true } => match self.nearest() {
@@ -117,8 +122,15 @@ impl<'a> Teller<'a> {
             if suspension.mode == Mode::Enforce { "suspended" } else { "would be suspended" },
             suspension.id,
             suspension.imposed,
-            self.detected(Some(suspension.finding)),
+            self.cause(&suspension.cause),
         )
+    }
+
+    fn cause(&self, cause: &Cause) -> String {
+        match cause {
+            Cause::Found(finding) => self.detected(Some(*finding)),
+            Cause::Person(who) => format!("{who} suspended {}", self.login()),
+        }
     }
 
     fn detected(&self, found: Option<detector::Finding>) -> String {

@@ -83,6 +83,46 @@ impl Settings {
     }
 }
 
+/// On what terms an account is judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Its limits are so many times the usual ones.
+    pub strictness: f32,
+    pub spares: Spares,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { strictness: 1.0, spares: Spares::Nothing }
+    }
+}
+
+/// Which tests are not asked of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spares {
+    Nothing,
+    /// Those that count whom its messages go to.
+    Recipients,
+    Everything,
+}
+
+/// Below this no probation lowers a limit: who answers two letters is no thief.
+const LOWEST: f32 = 3.0;
+
+impl Terms {
+    const fn spares(self, test: Test) -> bool {
+        match self.spares {
+            Spares::Nothing => false,
+            Spares::Recipients => test.is_of_recipients(),
+            Spares::Everything => true,
+        }
+    }
+
+    fn limit(self, usual: f32) -> f32 {
+        (usual * self.strictness).max(LOWEST.min(usual))
+    }
+}
+
 /// What the tests found.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Inspection {
@@ -116,12 +156,18 @@ impl Inspection {
 }
 
 /// Tests an account whose counters stand as if the message of this weight had been sent.
-pub fn inspect(settings: &Settings, class: Class, usage: &Usage, weight: &Weight) -> Inspection {
+pub fn inspect(
+    settings: &Settings,
+    class: Class,
+    terms: Terms,
+    usage: &Usage,
+    weight: &Weight,
+) -> Inspection {
     let mut found = Inspection::default();
     if settings.mode == Mode::Off {
         return found;
     }
-    let mut inspecting = Inspecting { settings, class, usage, found: &mut found };
+    let mut inspecting = Inspecting { settings, class, terms, usage, found: &mut found };
     for meter in Meter::ALL {
         inspecting.found.readings[meter as usize] = meter.read(usage.counters());
         if let Some(limit) = suspends_at(meter, settings.budget) {
@@ -140,6 +186,7 @@ pub fn inspect(settings: &Settings, class: Class, usage: &Usage, weight: &Weight
 struct Inspecting<'a> {
     settings: &'a Settings,
     class: Class,
+    terms: Terms,
     usage: &'a Usage,
     found: &'a mut Inspection,
 }
@@ -147,7 +194,7 @@ struct Inspecting<'a> {
 impl Inspecting<'_> {
     fn compare(&mut self, meter: Meter, severity: Severity, limit: Limit) {
         let test = Test::Usual(meter);
-        let mode = self.settings.mode_of(test, severity, self.class);
+        let mode = self.mode_of(test, severity);
         if mode == Mode::Off {
             return;
         }
@@ -158,6 +205,7 @@ impl Inspecting<'_> {
             _ => 1.0,
         };
         let limit = (limit.ratio * usual * doubt).max(limit.floor - FLOOR_TOLERANCE);
+        let limit = self.terms.limit(limit);
         let share = value / limit;
         if severity == Severity::Suspend && self.found.nearest.is_none_or(|(_, most)| most < share)
         {
@@ -171,7 +219,7 @@ impl Inspecting<'_> {
 
     /// No learning raises it.
     fn check_ceiling(&mut self) {
-        let mode = self.settings.mode_of(Test::Ceiling, Severity::Suspend, self.class);
+        let mode = self.mode_of(Test::Ceiling, Severity::Suspend);
         let value = self.usage.counters().of(Counter::Novel1d);
         let usual = self.usage.scale().usual(Meter::Novel1d);
         if value >= CEILING - FLOOR_TOLERANCE {
@@ -186,7 +234,7 @@ impl Inspecting<'_> {
             self.found.take(Finding {
                 test: Test::Giant,
                 severity: Severity::Hold,
-                mode: self.settings.mode_of(Test::Giant, Severity::Hold, self.class),
+                mode: self.mode_of(Test::Giant, Severity::Hold),
                 value: weight.count as f32,
                 usual: self.usage.scale().usual(Meter::Distant15m),
                 limit: GIANT as f32,
@@ -206,7 +254,7 @@ impl Inspecting<'_> {
                 + UNKNOWN_PRIOR.1);
         if value >= UNKNOWN.floor - FLOOR_TOLERANCE && share >= (UNKNOWN.ratio * usual).min(0.9) {
             let (test, severity) = (Test::UnknownRecipients, Severity::Suspend);
-            let mode = self.settings.mode_of(test, severity, self.class);
+            let mode = self.mode_of(test, severity);
             let since = self.since(Counter::Unknown15m);
             self.found.take(Finding {
                 test,
@@ -218,6 +266,13 @@ impl Inspecting<'_> {
                 since,
             });
         }
+    }
+
+    fn mode_of(&self, test: Test, severity: Severity) -> Mode {
+        if self.terms.spares(test) {
+            return Mode::Off;
+        }
+        self.settings.mode_of(test, severity, self.class)
     }
 
     fn since(&self, counter: Counter) -> Timestamp {

@@ -30,13 +30,14 @@ struct Life {
     usage: Usage,
     settings: Settings,
     class: Class,
+    terms: Terms,
     key: u64,
 }
 
 impl Life {
     fn new() -> Self {
         let (usage, settings) = (Usage::default(), settings(Budget::One));
-        Self { usage, settings, class: Class::Person, key: 0 }
+        Self { usage, settings, class: Class::Person, terms: Terms::default(), key: 0 }
     }
 
     /// Three messages a day to one of ten friends, for so many days.
@@ -61,7 +62,7 @@ impl Life {
         let weight = self.usage.weigh(&message, at);
         let before = self.usage.counters().clone();
         self.usage.count(&weight);
-        let found = inspect(&self.settings, self.class, &self.usage, &weight);
+        let found = inspect(&self.settings, self.class, self.terms, &self.usage, &weight);
         if found.enforced.is_some_and(|finding| finding.severity == Severity::Suspend) {
             self.usage.set_counters(before);
         } else {
@@ -151,7 +152,13 @@ fn recipients_that_do_not_exist_are_evidence() {
         .map(|_| {
             life.usage.advance(at);
             life.usage.count_unknown(1, at);
-            severity(inspect(&life.settings, Class::Person, &life.usage, &Weight::default()))
+            severity(inspect(
+                &life.settings,
+                Class::Person,
+                Terms::default(),
+                &life.usage,
+                &Weight::default(),
+            ))
         })
         .collect();
     assert_eq!(found, [None, None, None, None, Some(Severity::Suspend)]);

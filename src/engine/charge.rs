@@ -9,11 +9,12 @@ use crate::detector::Class;
 use crate::engine::Engine;
 use crate::engine::marks::Mark;
 use crate::engine::rounds::Round;
-use crate::engine::samples::{RECIPIENTS, Sample};
+use crate::engine::samples::{RECIPIENTS, Sample, network_of, prefix};
+use crate::engine::telling::{About, BY_ITSELF, Happened};
 use crate::ledger::{Hashed, Message};
-use crate::mail::{AccountKey, Address, Facts, Mode, Reply, Stage, Timestamp};
+use crate::mail::{AccountKey, Address, Facts, Login, Mode, Reply, Stage, Timestamp};
 use crate::record::{Change, Record};
-use crate::rights::DomainClass;
+use crate::rights::{DomainClass, Lookup};
 use crate::store::StoreFault;
 
 /// Whom a question is charged to.
@@ -21,6 +22,13 @@ use crate::store::StoreFault;
 pub struct Charged {
     pub account: AccountKey,
     pub class: Class,
+}
+
+/// What came of judging with an account's record.
+pub(super) struct Outcome {
+    pub decision: Decision,
+    pub store_fault: Option<StoreFault>,
+    pub happened: Vec<Happened>,
 }
 
 impl Engine {
@@ -33,21 +41,27 @@ impl Engine {
         charged: &Charged,
         commit: bool,
         at: Timestamp,
-    ) -> (Decision, Option<StoreFault>) {
+    ) -> Outcome {
         let mut decided = None;
+        let mut happened = Vec::new();
         let is_charged = case.listener.charge_at.is(case.facts.stage);
         let recipients = self.recipients(case, round);
         let charge = Charge {
             message: self.message(case, round, &recipients, at),
             class: charged.class,
             sender: self.local_sender(case, charged.class),
+            breakers: self.breaker.state(),
         };
+        let about = case.about(&charged.account, at);
         let mut run = |record: &Record| -> Change {
             let (decision, change) = if is_charged {
                 judge(case, &charge, record, at)
             } else {
                 (decide(case, Some(record), at), Change::default())
             };
+            let mut change = change;
+            let found = decision.found.as_deref();
+            happened = self.tell_change(&about, BY_ITSELF, record, found, &mut change);
             decided = Some(decision);
             change
         };
@@ -57,11 +71,15 @@ impl Engine {
             self.store.preview(&charged.account, &mut run).await
         };
         let decision = decided.unwrap_or_else(|| decide(case, None, at));
+        if !commit || kept.is_err() {
+            happened.clear();
+        }
+        self.count_suspensions(&mut happened, case.rules, at).await;
         match kept {
             Err(fault) if case.rules.store_on_failure == OnFailure::Defer => {
-                (case.deferred(decision), Some(fault))
+                Outcome { decision: case.deferred(decision), store_fault: Some(fault), happened }
             }
-            kept => (decision, kept.err()),
+            kept => Outcome { decision, store_fault: kept.err(), happened },
         }
     }
 
@@ -131,9 +149,11 @@ impl Engine {
                 recipient_count: envelope.recipient_count.max(recipients.len() as u32),
                 recipients,
                 client: case.facts.client.address,
+                mta: (&*case.listener.mta).into(),
                 queue_id: (&*envelope.queue_id).into(),
             };
-            self.samples.keep(&charged.account, sample);
+            let login = case.about(&charged.account, at).login;
+            self.samples.keep(&charged.account, login, sample);
         }
         let is_local =
             |recipient: &&Address| case.rules.domains.class_of(recipient).0 == DomainClass::Local;
@@ -204,6 +224,19 @@ impl Engine {
     }
 }
 
+impl<'a> Case<'a> {
+    /// Whose record it is that the case is charged to.
+    fn about(&self, account: &'a AccountKey, at: Timestamp) -> About<'a> {
+        let (login, lookup) = match &self.known.author {
+            Some(author) => (Some(&author.login), Some(&author.account)),
+            None => (self.login(), self.known.account.as_ref()),
+        };
+        let holder = lookup.and_then(Lookup::account).map(|account| &**account);
+        let login = login.map_or(account.as_str(), Login::raw);
+        About { account, login, holder, mta: &self.listener.mta, at }
+    }
+}
+
 /// Whether some recipient is of no domain of ours.
 fn goes_out(case: Case<'_>, round: &Round) -> bool {
     let named = case.facts.envelope.recipient.as_ref();
@@ -255,24 +288,6 @@ fn client_key(facts: &Facts) -> Option<AccountKey> {
         IpAddr::V4(address) => Some(AccountKey::client(&address.to_string())),
         IpAddr::V6(address) => Some(AccountKey::client(&prefix(address.segments(), 4))),
     }
-}
-
-/// The network a client is told apart by: /24 or /48.
-fn network_of(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(address) => prefix(address.segments(), 3),
-    }
-}
-
-/// The first so many groups of 16 bits.
-fn prefix(segments: [u16; 8], groups: usize) -> String {
-    let mut kept = [0; 8];
-    kept[..groups].copy_from_slice(&segments[..groups]);
-    format!("{}/{}", std::net::Ipv6Addr::from(kept), groups * 16)
 }
 
 /// Whether the mail server takes the message after this answer.

@@ -1,109 +1,116 @@
 //! Lifting a suspension: by a person, who says what it was.
 
-use std::fmt;
-
-use crate::decision::{Case, Listener};
 use crate::detector::Test;
 use crate::engine::Engine;
-use crate::mail::{Facts, Login, Protocol, Stage, Timestamp};
-use crate::record::{Change, Record};
-use crate::store::StoreFault;
-use crate::suspension::Suspension;
+use crate::engine::suspending::DeedFault;
+use crate::engine::telling::{Happened, Said};
+use crate::ledger::Meter;
+use crate::mail::Timestamp;
+use crate::record::{Change, Incident, Record, Table};
+use crate::suspension::{Ending, PROBATION_MS, Suspension, Verdict};
 
-/// What a suspension turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReleaseVerdict {
-    /// The login was stolen: what the thief taught is forgotten.
-    TruePositive,
-    /// It was its owner, and may do so again.
-    FalsePositive,
-    /// It was its owner, who writes to many by trade.
-    AuthorisedBulk,
+/// Who releases, and what he says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Release<'a> {
+    pub verdict: Verdict,
+    pub by: &'a str,
+    pub note: &'a str,
+    /// Though the stolen password was not changed.
+    pub force: bool,
 }
 
-impl ReleaseVerdict {
-    pub const ALL: [ReleaseVerdict; 3] = [
-        ReleaseVerdict::TruePositive,
-        ReleaseVerdict::FalsePositive,
-        ReleaseVerdict::AuthorisedBulk,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TruePositive => "true-positive",
-            Self::FalsePositive => "false-positive",
-            Self::AuthorisedBulk => "authorised-bulk",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
-    }
+/// What was lifted.
+#[derive(Clone, Debug)]
+pub struct Released {
+    pub login: String,
+    pub suspension: Suspension,
+    /// When the account's password was last set, where the directory tells.
+    pub password_set: Option<Timestamp>,
+    /// `None`: there is none.
+    pub probation_until: Option<Timestamp>,
+    pub happened: Vec<Happened>,
 }
-
-/// Why nothing was released.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ReleaseFault {
-    NotSuspended,
-    Store(StoreFault),
-}
-
-impl fmt::Display for ReleaseFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSuspended => f.write_str("is not suspended"),
-            Self::Store(fault) => write!(f, "cannot be released: {fault}"),
-        }
-    }
-}
-
-impl std::error::Error for ReleaseFault {}
 
 impl Engine {
-    /// Lifts the suspension of the login's account and forgives what it sent before; tells which it was. Without `commit`
+    /// Lifts the suspension of the account and forgives what it sent before; tells which it was. Without `commit`
     /// nothing changes.
     pub async fn release(
         &self,
-        login: &Login,
-        verdict: ReleaseVerdict,
+        name: &str,
+        release: &Release<'_>,
         commit: bool,
         at: Timestamp,
-    ) -> Result<Suspension, ReleaseFault> {
-        let rules = self.rules();
-        let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::Mail);
-        facts.login = Some(login.clone());
-        let known = self.gather(&facts, &rules).await;
-        let listener = Listener::of_no_socket();
-        let case = Case { listener: &listener, facts: &facts, known: &known, rules: &rules };
-        let account = case.account_key().ok_or(ReleaseFault::NotSuspended)?;
-        let mut lifted = None;
+    ) -> Result<Released, DeedFault> {
+        let subject = self.subject(name).await?;
+        let has_probation = self.rules().detector.suspension.has_probation;
+        let mut standing = None;
+        self.look(&subject.account, |record| standing = record.in_force(at).cloned()).await?;
+        let suspension = standing.ok_or(DeedFault::NotSuspended)?;
+        let password_set = subject.holder.as_ref().and_then(|holder| holder.password_set);
+        if let (Some(set), Verdict::TruePositive, false) =
+            (password_set, release.verdict, release.force)
+            && set < suspension.since
+        {
+            return Err(DeedFault::PasswordUnchanged { set, since: suspension.since });
+        }
+        let readings = self.readings(&suspension).await?;
+        let said = Said {
+            by: release.by,
+            note: Some(release.note),
+            ending: Ending::Released(release.verdict),
+        };
+        let about = subject.about(at);
+        let (mut lifted, mut happened) = (None, Vec::new());
         let mut lift = |record: &Record| {
-            lifted = record.in_force(at).cloned();
-            match &lifted {
-                Some(suspension) => Change::to(released(record, suspension, verdict)),
-                None => Change::default(),
+            let mut changed = record.clone();
+            // Another one by now is not what was looked at.
+            let is_same = record.in_force(at).is_some_and(|known| known.id == suspension.id);
+            lifted =
+                is_same.then(|| changed.lift(said.ending, &readings, has_probation, at)).flatten();
+            if lifted.is_none() {
+                return Change::default();
             }
+            let mut change = Change::to(changed);
+            happened = self.tell_change(&about, said, record, None, &mut change);
+            change
         };
-        let kept = if commit {
-            self.store.update(&account, &mut lift).await
-        } else {
-            self.store.preview(&account, &mut lift).await
-        };
-        kept.map_err(ReleaseFault::Store)?;
-        lifted.ok_or(ReleaseFault::NotSuspended)
+        self.change(&subject.account, &mut lift, commit).await?;
+        let suspension = lifted.ok_or(DeedFault::NotSuspended)?;
+        let probation_ends = at.unix_ms().saturating_add(PROBATION_MS);
+        Ok(Released {
+            login: subject.login.clone(),
+            suspension,
+            password_set,
+            probation_until: has_probation.then(|| Timestamp::from_unix_ms(probation_ends)),
+            happened,
+        })
+    }
+
+    /// What the meters read when it was imposed.
+    pub(super) async fn readings(
+        &self,
+        suspension: &Suspension,
+    ) -> Result<Vec<(Meter, f32)>, DeedFault> {
+        let row = self.store.row(Table::Incidents, &suspension.id).await?;
+        let incident = row.as_deref().and_then(Incident::read);
+        let mut readings: Vec<(Meter, f32)> = incident
+            .iter()
+            .flat_map(|incident| &incident.readings)
+            .filter_map(|reading| Some((meter(&reading.test)?, reading.value)))
+            .collect();
+        // That of the finding, should the incident be lost.
+        if let (true, Some(finding)) = (readings.is_empty(), suspension.finding())
+            && let Test::Usual(meter) = finding.test
+        {
+            readings.push((meter, finding.value));
+        }
+        Ok(readings)
     }
 }
 
-fn released(record: &Record, suspension: &Suspension, verdict: ReleaseVerdict) -> Record {
-    let mut record = record.clone();
-    record.suspension = None;
-    match (verdict, suspension.finding.test) {
-        (ReleaseVerdict::TruePositive, _) => record.usage.unlearn(),
-        (_, Test::Usual(meter)) => {
-            record.usage.forgive();
-            record.usage.learn_false_alarm(meter, suspension.finding.value);
-        }
-        _ => record.usage.forgive(),
+fn meter(word: &str) -> Option<Meter> {
+    match Test::parse(word)? {
+        Test::Usual(meter) => Some(meter),
+        _ => None,
     }
-    record
 }

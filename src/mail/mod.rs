@@ -6,6 +6,7 @@ mod facts;
 mod login;
 mod mode;
 mod reply;
+pub mod rfc_3339;
 mod stage;
 mod time;
 

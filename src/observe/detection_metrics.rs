@@ -21,6 +21,9 @@ const RANKS: usize = 5;
 /// Accounts that may come to a rank; whoever sends much is among the last so many that sent.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(2_000).expect("not zero");
 
+/// Of those who send most, so many are told to people.
+const TOP: usize = 100;
+
 /// What is counted of top senders decays to 1/e in this time.
 const HOUR_S: f64 = 3600.0;
 
@@ -123,6 +126,23 @@ impl DetectionMetrics {
         let mut senders = self.senders.lock();
         let sent = senders.get_or_insert_mut(charged.account.clone(), Default::default);
         *sent = (judged.at, faded(*sent, judged.at) + f64::from(recipients));
+    }
+
+    /// Those who send most, with their recipients within about an hour; the most first.
+    pub fn top(&self, at: Timestamp) -> Vec<(AccountKey, f64)> {
+        let senders = self.senders.lock();
+        let mut all: Vec<(AccountKey, f64)> =
+            senders.iter().map(|(account, sent)| (account.clone(), faded(*sent, at))).collect();
+        drop(senders);
+        all.retain(|(_, recipients)| *recipients >= 0.5);
+        all.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        all.truncate(TOP);
+        all
+    }
+
+    /// Messages charged so far.
+    pub fn charged(&self) -> u64 {
+        self.messages.iter().map(IntCounter::get).sum()
     }
 
     /// Brings what is not counted as it happens up to date.

@@ -66,6 +66,12 @@ struct Reload {
 }
 
 impl Metrics {
+    /// `None`: there was none yet.
+    pub fn last_question(&self) -> Option<Timestamp> {
+        let last = self.last_request.iter().map(IntGauge::get).max().unwrap_or_default();
+        (last > 0).then(|| Timestamp::from_unix_ms(last * 1000))
+    }
+
     pub fn new() -> Self {
         let registry = Registry::new_custom(Some("gatepost".into()), None).expect("a valid prefix");
         let new = New { registry: &registry };

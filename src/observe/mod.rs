@@ -6,6 +6,7 @@ mod decision_log;
 mod detection_metrics;
 mod directory_metrics;
 mod families;
+mod happenings;
 mod metrics;
 mod recent;
 mod suspension_metrics;
@@ -21,7 +22,7 @@ pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
-pub use suspension_metrics::{ACCOUNT_STATES, Ending, SuspensionMetrics};
+pub use suspension_metrics::{ACCOUNT_STATES, SuspensionMetrics};
 
 /// Which decisions get a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,7 @@ impl Observer {
     /// Counts, logs and remembers a decision that took this long.
     pub fn decided(&self, judged: Judged, took: Duration) {
         self.metrics.decided(&judged, took);
+        self.happened(&judged.happened);
         warn_of_quota(&judged);
         self.metrics.detection.wired(&judged);
         warn_of_wiring(&judged);

@@ -6,6 +6,7 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use crate::detector::Test;
 use crate::mail::Mode;
 use crate::observe::families::{counters, gauge, gauges, histogram};
+use crate::suspension::Ending;
 
 /// As people ask for them: a name for each place of [`SuspensionMetrics::set_accounts`].
 pub const ACCOUNT_STATES: [&str; 6] =
@@ -21,42 +22,6 @@ const SECONDS: [f64; 11] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
 
 const MESSAGES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
-
-/// How a suspension came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ending {
-    /// Released: the password was stolen indeed.
-    TruePositive,
-    /// Released: its owner sent that mail.
-    FalsePositive,
-    /// Released: a mailing that was allowed.
-    AuthorisedBulk,
-    /// Its time was over.
-    Expired,
-    /// An exemption took effect on it.
-    Exempted,
-}
-
-impl Ending {
-    pub const ALL: [Self; 5] = [
-        Self::TruePositive,
-        Self::FalsePositive,
-        Self::AuthorisedBulk,
-        Self::Expired,
-        Self::Exempted,
-    ];
-
-    /// The word of the `verdict` label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TruePositive => "true-positive",
-            Self::FalsePositive => "false-positive",
-            Self::AuthorisedBulk => "authorised-bulk",
-            Self::Expired => "expired",
-            Self::Exempted => "exempted",
-        }
-    }
-}
 
 /// Handles resolved once.
 pub struct SuspensionMetrics {
@@ -121,7 +86,7 @@ impl SuspensionMetrics {
 
     /// One that `test` or a person (`None`) had imposed in this mode is over.
     pub fn ended(&self, test: Option<Test>, mode: Mode, ending: Ending) {
-        self.ended[place(test, mode) * Ending::ALL.len() + ending as usize].inc();
+        self.ended[place(test, mode) * Ending::ALL.len() + place_of(ending)].inc();
     }
 
     /// In the order of [`ACCOUNT_STATES`].
@@ -176,6 +141,10 @@ fn place(test: Option<Test>, mode: Mode) -> usize {
 
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn place_of(ending: Ending) -> usize {
+    Ending::ALL.iter().position(|known| *known == ending).expect("it is one of all")
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! The record kept for one account, and what a change of it commits.
 
+mod audit;
 mod file;
+mod incident;
+mod life;
 mod notice;
 mod row;
 
 use crate::ledger::{Reader, Torn, Usage, Windows, Writer};
-use crate::mail::{Mode, Timestamp};
-use crate::suspension::Suspension;
+use crate::mail::Timestamp;
+use crate::suspension::{Life, Suspension};
 
+pub use audit::Deed;
 pub use file::{FileFault, from_file, to_file};
+pub use incident::{Envelope, Incident, IncidentEnd, Reading};
 pub use notice::{Notice, NoticeKind};
 pub use row::{Row, Table};
 
@@ -20,6 +25,8 @@ pub struct Record {
     pub windows: Windows,
     /// The last one, in force or over.
     pub suspension: Option<Box<Suspension>>,
+    /// `None`: all is as usual.
+    pub life: Option<Box<Life>>,
 }
 
 /// Something that must be acted on at least once, committed together with the record that caused it.
@@ -53,16 +60,12 @@ const VERSION: u8 = 1;
 const USAGE: u8 = 1;
 const SUSPENSION: u8 = 2;
 const WINDOWS: u8 = 3;
+const LIFE: u8 = 4;
 
 impl Record {
-    /// Lets time pass: what has expired is over, and forgiven. The end of a shadow forgives nothing, since what
-    /// only observes may change no reply.
+    /// Lets time pass. A suspension whose time is over ends by [`expire`](Self::expire), since somebody hears of it.
     pub fn advance(&mut self, at: Timestamp) {
-        if let Some(over) = self.suspension.take_if(|suspension| !suspension.is_in_force(at))
-            && over.mode == Mode::Enforce
-        {
-            self.usage.forgive();
-        }
+        self.settle_life(at);
         self.usage.advance(at);
         self.windows.settle(at);
     }
@@ -74,11 +77,9 @@ impl Record {
         if self.in_force(at).is_none() {
             self.suspension.clone_from(&other.suspension);
         }
-    }
-
-    /// The suspension that stands at `at`, or the shadow of one.
-    pub fn in_force(&self, at: Timestamp) -> Option<&Suspension> {
-        self.suspension.as_deref().filter(|suspension| suspension.is_in_force(at))
+        if self.life.is_none() {
+            self.life.clone_from(&other.life);
+        }
     }
 
     /// The bytes of a record, read by older and newer releases alike.
@@ -89,6 +90,9 @@ impl Record {
         out.section(WINDOWS, |out| self.windows.write(out));
         if let Some(suspension) = &self.suspension {
             out.section(SUSPENSION, |out| suspension.write(out));
+        }
+        if let Some(life) = &self.life {
+            out.section(LIFE, |out| life.write(out));
         }
         out.done()
     }
@@ -103,6 +107,7 @@ impl Record {
             match tag {
                 USAGE => read.usage = Usage::read(&mut section)?,
                 WINDOWS => read.windows = Windows::read(&mut section)?,
+                LIFE => read.life = Some(Box::new(Life::read(&mut section)?)),
                 SUSPENSION => read.suspension = Some(Box::new(Suspension::read(&mut section)?)),
                 _ => {}
             }
@@ -116,14 +121,15 @@ impl Record {
             + self.usage.bytes()
             + self.windows.bytes()
             + self.suspension.as_ref().map_or(0, |_| size_of::<Suspension>())
+            + self.life.as_ref().map_or(0, |_| size_of::<Life>())
     }
 }
 
 #[cfg(test)]
 impl Record {
     /// By some finding, for good.
-    pub fn suspended(mut self) -> Self {
-        self.suspension = Some(Box::new(Suspension::sample()));
+    pub fn with_suspension(mut self) -> Self {
+        self.suspend(Suspension::sample());
         self
     }
 }

@@ -6,7 +6,7 @@ pub enum Table {
     /// What is told of a suspension, by its id.
     Incidents = 1,
     /// Accounts with something that stands or runs out, by account.
-    Standing = 2,
+    Accounts = 2,
     /// Messages on hold, by MTA and queue id.
     Holds = 3,
     /// Events on their way to an action, by action and event.
@@ -22,7 +22,7 @@ pub enum Table {
 impl Table {
     pub const ALL: [Self; 7] = [
         Self::Incidents,
-        Self::Standing,
+        Self::Accounts,
         Self::Holds,
         Self::Deliveries,
         Self::Audit,
@@ -33,7 +33,7 @@ impl Table {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Incidents => "incidents",
-            Self::Standing => "standing",
+            Self::Accounts => "accounts",
             Self::Holds => "holds",
             Self::Deliveries => "deliveries",
             Self::Audit => "audit",

@@ -141,7 +141,7 @@ async fn rows_come_in_the_order_of_their_keys(store: &dyn Store) {
     store.put(vec![put("b"), put("a/2"), put("a/10"), put("c")]).await.expect("put");
     store.put(vec![Row::remove(Table::Audit, "c")]).await.expect("removed");
     store
-        .put(vec![Row::put(Table::Refusals, "b", "1"), Row::put(Table::Standing, "b", "2")])
+        .put(vec![Row::put(Table::Refusals, "b", "1"), Row::put(Table::Accounts, "b", "2")])
         .await
         .expect("put");
     let keys = async |after: &str, limit: usize| -> Vec<String> {

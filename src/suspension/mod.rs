@@ -1,4 +1,10 @@
-//! A suspension: of an account, since when, by what finding, until when. Pure: its life is data.
+//! A suspension: of an account, since when, by what, until when; and the rest of an account's life. Pure: it is
+//! data.
+
+mod life;
+mod settings;
+mod state;
+mod verdict;
 
 use compact_str::CompactString;
 
@@ -6,15 +12,23 @@ use crate::detector::{Finding, Severity, Test};
 use crate::ledger::{Reader, Torn, Writer};
 use crate::mail::{Mode, Timestamp};
 
+pub use life::{Exemption, Grade, Life, PROBATION_MS, Probation, Repeats, WATCH_MS, Watch};
+pub use settings::Settings;
+pub use state::State;
+pub use verdict::{Ending, Verdict};
+
 /// How long a suspension that only observes stands: the attack it saw is told once, not at each message.
 pub const SHADOW_MS: i64 = 24 * 3_600_000;
+
+/// From this repeat on a suspension stands until it is released.
+const LAST_STEP: u8 = 3;
 
 /// An account may not send.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspension {
     /// That of the decision that imposed it; told in every refusal.
     pub id: CompactString,
-    pub finding: Finding,
+    pub cause: Cause,
     /// Observe: a shadow, which refuses nothing.
     pub mode: Mode,
     /// The first message that the finding counted.
@@ -22,65 +36,124 @@ pub struct Suspension {
     pub imposed: Timestamp,
     /// `None`: until somebody releases it.
     pub until: Option<Timestamp>,
+    /// How often the account had been suspended shortly before.
+    pub step: u8,
+}
+
+/// What imposed a suspension.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    Found(Finding),
+    /// Somebody, for reasons that the incident tells.
+    Person(CompactString),
 }
 
 impl Suspension {
-    /// By a finding at `at`, for as long as `lasts_ms`.
+    /// By a finding at `at`, for as long as the settings say after so many others.
     pub fn impose(
         id: &str,
         finding: Finding,
         mode: Mode,
-        lasts_ms: Option<i64>,
+        settings: &Settings,
+        step: u8,
         at: Timestamp,
     ) -> Self {
-        let lasts_ms = if mode == Mode::Enforce { lasts_ms } else { Some(SHADOW_MS) };
-        let until =
-            lasts_ms.map(|lasts| Timestamp::from_unix_ms(at.unix_ms().saturating_add(lasts)));
+        let lasts_ms = match mode {
+            Mode::Enforce => settings.lasts_ms.filter(|_| step < LAST_STEP),
+            _ => Some(SHADOW_MS),
+        };
+        let until = lasts_ms.map(|lasts| later(at, lasts.saturating_mul(1 << step.min(LAST_STEP))));
         // A clock set back in between has put the first message behind the last.
         let finding = Finding { since: finding.since.min(at), ..finding };
-        Self { id: id.into(), finding, mode, since: finding.since, imposed: at, until }
+        let since = finding.since;
+        Self { id: id.into(), cause: Cause::Found(finding), mode, since, imposed: at, until, step }
+    }
+
+    /// By a person.
+    pub fn by_person(id: &str, who: &str, until: Option<Timestamp>, at: Timestamp) -> Self {
+        Self {
+            id: id.into(),
+            cause: Cause::Person(who.into()),
+            mode: Mode::Enforce,
+            since: at,
+            imposed: at,
+            until,
+            step: 0,
+        }
     }
 
     pub fn is_in_force(&self, at: Timestamp) -> bool {
         self.until.is_none_or(|until| at < until)
     }
 
-    /// It stands and refuses.
-    pub fn refuses(&self, at: Timestamp) -> bool {
-        self.mode == Mode::Enforce && self.is_in_force(at)
+    /// `None`: a person imposed it.
+    pub const fn finding(&self) -> Option<&Finding> {
+        match &self.cause {
+            Cause::Found(finding) => Some(finding),
+            Cause::Person(_) => None,
+        }
+    }
+
+    /// The test that imposed it; `None`: a person did.
+    pub fn test(&self) -> Option<Test> {
+        self.finding().map(|finding| finding.test)
     }
 
     pub fn write(&self, out: &mut Writer) {
         out.text(&self.id);
-        out.u8(self.finding.test.code());
-        out.u8(u8::from(self.finding.severity == Severity::Suspend));
-        out.u8(u8::from(self.mode == Mode::Enforce));
-        out.f32(self.finding.value);
-        out.f32(self.finding.usual);
-        out.f32(self.finding.limit);
+        match &self.cause {
+            Cause::Found(finding) => {
+                out.u8(finding.test.code());
+                out.u8(u8::from(finding.severity == Severity::Suspend));
+                out.u8(u8::from(self.mode == Mode::Enforce));
+                out.f32(finding.value);
+                out.f32(finding.usual);
+                out.f32(finding.limit);
+            }
+            Cause::Person(who) => {
+                out.u8(PERSON);
+                out.text(who);
+            }
+        }
         out.i64(self.since.unix_ms());
         out.i64(self.imposed.unix_ms());
         out.i64(self.until.map_or(i64::MAX, Timestamp::unix_ms));
+        out.u8(self.step);
     }
 
     pub fn read(from: &mut Reader) -> Result<Self, Torn> {
         let id = from.text()?.into();
-        let test = Test::from_code(from.u8()?).ok_or(Torn)?;
-        let severity = if from.u8()? == 0 { Severity::Hold } else { Severity::Suspend };
-        let mode = if from.u8()? == 0 { Mode::Observe } else { Mode::Enforce };
-        let (value, usual, limit) = (from.f32()?, from.f32()?, from.f32()?);
+        let (mut mode, mut cause) = (Mode::Enforce, None);
+        match from.u8()? {
+            PERSON => cause = Some(Cause::Person(from.text()?.into())),
+            code => {
+                let test = Test::from_code(code).ok_or(Torn)?;
+                let severity = if from.u8()? == 0 { Severity::Hold } else { Severity::Suspend };
+                mode = if from.u8()? == 0 { Mode::Observe } else { Mode::Enforce };
+                let (value, usual, limit) = (from.f32()?, from.f32()?, from.f32()?);
+                let since = Timestamp::default();
+                let finding = Finding { test, severity, mode, value, usual, limit, since };
+                cause = cause.or(Some(Cause::Found(finding)));
+            }
+        }
         let since = Timestamp::from_unix_ms(from.i64()?);
         let imposed = Timestamp::from_unix_ms(from.i64()?);
         let until = from.i64()?;
-        Ok(Self {
-            id,
-            finding: Finding { test, severity, mode, value, usual, limit, since },
-            mode,
-            since,
-            imposed,
-            until: (until != i64::MAX).then(|| Timestamp::from_unix_ms(until)),
-        })
+        let until = (until != i64::MAX).then(|| Timestamp::from_unix_ms(until));
+        let step = if from.is_empty() { 0 } else { from.u8()? };
+        let cause = match cause.ok_or(Torn)? {
+            Cause::Found(finding) => Cause::Found(Finding { since, ..finding }),
+            person => person,
+        };
+        Ok(Self { id, cause, mode, since, imposed, until, step })
     }
+}
+
+/// Where the code of a test would stand.
+const PERSON: u8 = u8::MAX;
+
+fn later(at: Timestamp, ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
 }
 
 /// Of some account, for the tests of whoever keeps it.
@@ -88,7 +161,7 @@ impl Suspension {
 impl Suspension {
     pub fn sample() -> Self {
         let at = Timestamp::from_unix_ms(5_000);
-        Self::impose("0123456789AB", tests::finding(), Mode::Enforce, None, at)
+        Self::impose("0123456789AB", tests::finding(), Mode::Enforce, &Settings::default(), 0, at)
     }
 }
 
@@ -113,33 +186,47 @@ mod tests {
         Timestamp::from_unix_ms(ms)
     }
 
-    #[test]
-    fn it_stands_until_its_end_and_not_a_moment_longer() {
-        let suspension =
-            Suspension::impose("0123456789AB", finding(), Mode::Enforce, Some(500), at(5_000));
-        assert_eq!(suspension.since, at(4_000));
-        assert!(suspension.refuses(at(5_499)));
-        assert!(!suspension.refuses(at(5_500)));
-        let forever = Suspension::impose("0123456789AB", finding(), Mode::Enforce, None, at(5_000));
-        assert!(forever.refuses(at(i64::MAX)));
+    fn impose(mode: Mode, lasts_ms: Option<i64>, step: u8) -> Suspension {
+        let settings = Settings { lasts_ms, ..Settings::default() };
+        Suspension::impose("0123456789AB", finding(), mode, &settings, step, at(5_000))
     }
 
     #[test]
-    fn a_shadow_refuses_nothing_and_ends_after_a_day() {
-        let shadow = Suspension::impose("0123456789AB", finding(), Mode::Observe, None, at(5_000));
-        assert!(!shadow.refuses(at(5_000)));
+    fn it_stands_until_its_end_and_not_a_moment_longer() {
+        let suspension = impose(Mode::Enforce, Some(500), 0);
+        assert_eq!(suspension.since, at(4_000));
+        assert!(suspension.is_in_force(at(5_499)));
+        assert!(!suspension.is_in_force(at(5_500)));
+        assert!(impose(Mode::Enforce, None, 0).is_in_force(at(i64::MAX)));
+    }
+
+    #[test]
+    fn each_repeat_takes_twice_as_long_and_the_fourth_has_no_end() {
+        let lasts = |step| impose(Mode::Enforce, Some(500), step).until;
+        let until = [5_500, 6_000, 7_000].map(|ms| Some(at(ms)));
+        assert_eq!([0, 1, 2].map(lasts), until);
+        assert_eq!([3, u8::MAX].map(lasts), [None, None]);
+    }
+
+    #[test]
+    fn a_shadow_ends_after_a_day() {
+        let shadow = impose(Mode::Observe, None, 0);
         assert!(shadow.is_in_force(at(5_000 + SHADOW_MS - 1)));
         assert!(!shadow.is_in_force(at(5_000 + SHADOW_MS)));
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        for (mode, lasts) in
-            [(Mode::Enforce, None), (Mode::Enforce, Some(9)), (Mode::Observe, None)]
-        {
-            let mut suspension =
-                Suspension::impose("0123456789AB", finding(), mode, lasts, at(5_000));
-            suspension.finding.mode = mode;
+        let mut all = vec![
+            impose(Mode::Enforce, None, 0),
+            impose(Mode::Enforce, Some(9), 2),
+            Suspension::by_person("0123456789AB", "carol", Some(at(9)), at(5)),
+            Suspension::by_person("0123456789AB", "", None, at(5)),
+        ];
+        let mut shadow = impose(Mode::Observe, None, 0);
+        shadow.cause = Cause::Found(Finding { mode: Mode::Observe, ..finding() });
+        all.push(shadow);
+        for suspension in all {
             let mut out = Writer::default();
             suspension.write(&mut out);
             assert_eq!(Suspension::read(&mut Reader::new(&out.done())), Ok(suspension));

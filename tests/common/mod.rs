@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gatepost::config::{Config, parse};
 use gatepost::decision::{HoldersLine, Listener, Outcome, Portrait, Reason};
 use gatepost::directory::{Directory, FileDirectory};
-use gatepost::engine::{Engine, Judged, ReleaseFault, ReleaseVerdict};
+use gatepost::engine::{DeedFault, Engine, Judged, Release};
 use gatepost::ledger::HashKey;
 use gatepost::mail::{
     AccountKey, Address, Certificate, Client, Facts, Login, Protocol, Reply, Stage, Timestamp,
@@ -19,6 +19,7 @@ use gatepost::mail::{
 use gatepost::record::{Change, Record};
 use gatepost::rights::Right;
 use gatepost::store::{Memory, Store};
+use gatepost::suspension::Verdict;
 use tokio::runtime::{Builder, Runtime};
 
 pub const SUBMISSION: &str = "facing = 'submission'\nmode = 'enforce'\n";
@@ -116,13 +117,22 @@ impl Site {
     pub fn release(
         &self,
         login: &str,
-        verdict: ReleaseVerdict,
+        verdict: Verdict,
         commit: bool,
         at: Timestamp,
-    ) -> Result<String, ReleaseFault> {
-        let login = Login::parse(login.as_bytes()).expect("a login");
-        let lifted = self.engine.release(&login, verdict, commit, at);
-        self.runtime.block_on(lifted).map(|suspension| suspension.id.to_string())
+    ) -> Result<String, DeedFault> {
+        let release = Release { verdict, by: "carol", note: "ticket", force: false };
+        let lifted = self.engine.release(login, &release, commit, at);
+        self.runtime.block_on(lifted).map(|released| released.suspension.id.to_string())
+    }
+
+    /// What somebody does to the engine.
+    pub fn run<T>(&self, deed: impl AsyncFnOnce(&Engine) -> T) -> T {
+        self.runtime.block_on(deed(&self.engine))
+    }
+
+    pub fn store(&self) -> &Memory {
+        &self.store
     }
 
     /// As `judge`, at another time.

@@ -65,7 +65,7 @@ async fn messages(store: &Embedded, account: &str) -> Result<u64, StoreFault> {
 }
 
 async fn suspend(store: &Embedded, account: &str) -> Result<(), StoreFault> {
-    let mut judge = |record: &Record| Change::to(record.clone().suspended());
+    let mut judge = |record: &Record| Change::to(record.clone().with_suspension());
     store.update(&key(account), &mut judge).await
 }
 

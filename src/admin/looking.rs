@@ -1,0 +1,191 @@
+//! What people look at over the control socket: how it stands, suspensions, accounts, the audit.
+
+use axum::Json;
+use axum::extract::State;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::deeds::{Fault, bad, told};
+use crate::admin::{Control, Waits};
+use crate::engine::{DeedFault, FromNetwork, Opened, ShownAccount, Standing, Told};
+use crate::mail::{Mode, Timestamp, rfc_3339};
+use crate::record::Deed;
+use crate::store::StoreFault;
+use crate::suspension::State as Stands;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AskedIncidents {
+    #[serde(with = "rfc_3339")]
+    pub since: Timestamp,
+    /// Only those without an end.
+    pub standing: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AskedName {
+    /// A login in any form, `client:` and an address, or the id of a suspension.
+    pub login: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AskedNetwork {
+    pub network: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AskedAudit {
+    #[serde(with = "rfc_3339")]
+    pub since: Timestamp,
+    pub most: usize,
+}
+
+/// One of those that send most.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TopSender {
+    pub account: String,
+    pub login: String,
+    /// Within about an hour.
+    pub recipients: f64,
+}
+
+/// How the daemon stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    #[serde(with = "rfc_3339")]
+    pub started: Timestamp,
+    #[serde(with = "rfc_3339")]
+    pub at: Timestamp,
+    /// Of the detector: off, observe, enforce.
+    pub mode: String,
+    /// Of findings that hold.
+    pub hold: String,
+    /// Accounts by state; none: not counted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<(String, u64)>>,
+    /// The oldest suspension that waits for a person.
+    #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+    pub exemptions: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Opened>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_breaker: Option<Opened>,
+    /// Events that no action has taken yet.
+    pub outbox: usize,
+    /// What is behind each action.
+    #[serde(default)]
+    pub actions: Vec<Waits>,
+    /// Why the store cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    pub messages: u64,
+    #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
+    pub last_question: Option<Timestamp>,
+}
+
+pub(super) async fn incidents(
+    State(control): State<Control>,
+    Json(asked): Json<AskedIncidents>,
+) -> Result<Json<Vec<Told>>, Fault> {
+    let at = (control.clock)();
+    let found = control.engine.incidents(asked.since, asked.standing, at).await;
+    found.map(Json).map_err(failed)
+}
+
+/// By its id, or the one that stands against a login.
+pub(super) async fn incident(
+    State(control): State<Control>,
+    Json(asked): Json<AskedName>,
+) -> Result<Json<Told>, Fault> {
+    let id = asked.login.to_ascii_uppercase();
+    if let Some(found) = control.engine.incident(&id).await.map_err(failed)? {
+        return Ok(Json(found));
+    }
+    let account = control.engine.account(&asked.login, (control.clock)()).await;
+    let account = account.map_err(|fault| told(&asked.login, fault))?;
+    let id = account.standing.suspension;
+    let found = match &id {
+        Some(id) => control.engine.incident(id).await.map_err(failed)?,
+        None => None,
+    };
+    found.map(Json).ok_or_else(|| told(&asked.login, DeedFault::NotSuspended))
+}
+
+pub(super) async fn account(
+    State(control): State<Control>,
+    Json(asked): Json<AskedName>,
+) -> Result<Json<ShownAccount>, Fault> {
+    let found = control.engine.account(&asked.login, (control.clock)()).await;
+    found.map(Json).map_err(|fault| told(&asked.login, fault))
+}
+
+pub(super) async fn standings(
+    State(control): State<Control>,
+) -> Result<Json<Vec<Standing>>, Fault> {
+    control.engine.standings((control.clock)()).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn top(State(control): State<Control>) -> Json<Vec<TopSender>> {
+    let top = control.observer.metrics.detection.top((control.clock)());
+    let named = top.into_iter().map(|(account, recipients)| TopSender {
+        login: control.engine.login_of(&account),
+        account: account.to_string(),
+        recipients,
+    });
+    Json(named.collect())
+}
+
+pub(super) async fn from_network(
+    State(control): State<Control>,
+    Json(asked): Json<AskedNetwork>,
+) -> Result<Json<Vec<FromNetwork>>, Fault> {
+    let address = || asked.network.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+    let network = asked.network.parse().ok().or_else(address);
+    let network = network.ok_or_else(|| {
+        bad("expected an address or a network such as 192.0.2.0/24 or 2001:db8::/48")
+    })?;
+    Ok(Json(control.engine.from_network(&network, (control.clock)())))
+}
+
+pub(super) async fn audit(
+    State(control): State<Control>,
+    Json(asked): Json<AskedAudit>,
+) -> Result<Json<Vec<Deed>>, Fault> {
+    control.engine.deeds(asked.since, asked.most).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
+    let engine = &control.engine;
+    let rules = engine.rules();
+    let census = engine.census();
+    let names = Stands::ALL.map(Stands::as_str);
+    let outbox = engine.outbox_length().await;
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        started: control.started,
+        at: (control.clock)(),
+        mode: rules.detector.settings.mode.as_str().into(),
+        hold: rules.detector.settings.hold.as_str().into(),
+        accounts: census.as_ref().map(|census| {
+            names
+                .iter()
+                .zip(census.accounts)
+                .map(|(name, count)| (name.to_string(), count))
+                .collect()
+        }),
+        oldest: census.as_ref().and_then(|census| census.oldest),
+        exemptions: census.as_ref().map_or(0, |census| census.exemptions),
+        breaker: engine.opened_breaker(Mode::Enforce),
+        shadow_breaker: engine.opened_breaker(Mode::Observe),
+        store: outbox.as_ref().err().map(ToString::to_string),
+        outbox: outbox.unwrap_or_default(),
+        actions: control.actions.waits(),
+        messages: control.observer.metrics.detection.charged(),
+        last_question: control.observer.metrics.last_question(),
+    })
+}
+
+fn failed(fault: StoreFault) -> Fault {
+    (axum::http::StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
+}

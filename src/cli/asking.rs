@@ -1,0 +1,169 @@
+//! Questions to the daemon whose answer is one JSON value, and what is common to the commands that ask them.
+
+use hyper::{Request, StatusCode};
+use jiff::civil::Date;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cli::source::{Daemon, Failed};
+use crate::cli::{Exit, Output, say, shown, small_runtime};
+use crate::daemon::clock;
+use crate::mail::Timestamp;
+use crate::settings::duration;
+
+/// Asks and reads the answer.
+pub(super) fn post<T: DeserializeOwned>(
+    daemon: &Daemon,
+    path: &str,
+    asked: &impl Serialize,
+) -> Result<T, Failed> {
+    let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
+    let control = daemon.control()?;
+    let (status, body) = runtime.block_on(control.post(path, asked))?;
+    read(status, &body)
+}
+
+pub(super) fn get<T: DeserializeOwned>(daemon: &Daemon, path: &str) -> Result<T, Failed> {
+    let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
+    let control = daemon.control()?;
+    let (status, body) = runtime.block_on(control.ask(Request::get(path), Vec::new()))?;
+    read(status, &body)
+}
+
+fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failed> {
+    if status != StatusCode::OK {
+        return Err(Failed::of_answer(status, body));
+    }
+    serde_json::from_slice(body).map_err(|fault| {
+        Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
+    })
+}
+
+/// Prints what came of it.
+pub(super) fn finish(told: Result<String, Failed>) -> Exit {
+    match told {
+        Ok(text) => {
+            say(&text);
+            Exit::Done
+        }
+        Err(Failed { exit, why }) => {
+            eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
+            exit
+        }
+    }
+}
+
+/// As a program reads it, or in words.
+pub(super) fn written<T: Serialize>(
+    told: &T,
+    output: Output,
+    words: impl FnOnce(&T) -> String,
+) -> String {
+    match output {
+        Output::Json => serde_json::to_string_pretty(told).unwrap_or_default() + "\n",
+        Output::Human => words(told),
+    }
+}
+
+/// Columns under their names; `none` where there is no line.
+pub(super) fn table(
+    names: &[&str],
+    lines: impl IntoIterator<Item = Vec<String>>,
+    none: &str,
+) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(names);
+    let mut is_empty = true;
+    for line in lines {
+        table.add_row(line.iter().map(|cell| shown(cell)));
+        is_empty = false;
+    }
+    if is_empty {
+        return format!("{none}\n");
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines = table.to_string();
+    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Of a moment, to the second.
+pub(super) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+pub(super) fn until(end: Option<Timestamp>) -> String {
+    end.map_or_else(|| "released".into(), moment)
+}
+
+/// The end of something: a moment as RFC 3339 writes it, a day that counts to its end, or a time from now on.
+pub(super) fn end(text: &str) -> Result<Timestamp, String> {
+    if let Ok(day) = text.parse::<Date>() {
+        let zoned = day.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::system()));
+        let end = zoned.map_err(|fault| fault.to_string())?;
+        return Ok(Timestamp::from_unix_ms(end.timestamp().as_millisecond()));
+    }
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp::from_unix_ms(moment.as_millisecond()));
+    }
+    let lasts = duration(text).map_err(|_| {
+        "expected a day such as 2026-12-24, a moment such as 2026-12-24T18:00:00Z, or a time from now on such as 48h"
+            .to_string()
+    })?;
+    let ms = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
+    Ok(Timestamp::from_unix_ms(clock::now().unix_ms().saturating_add(ms)))
+}
+
+/// The beginning of something: a day, a moment, or a time before now.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(day) = text.parse::<Date>() {
+        let begin =
+            day.to_zoned(jiff::tz::TimeZone::system()).map_err(|fault| fault.to_string())?;
+        return Ok(Timestamp::from_unix_ms(begin.timestamp().as_millisecond()));
+    }
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp::from_unix_ms(moment.as_millisecond()));
+    }
+    let back = duration(text).map_err(|_| {
+        "expected a day such as 2026-11-01, a moment such as 2026-11-01T18:00:00Z, or a time before now such as 7d"
+            .to_string()
+    })?;
+    let ms = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+    Ok(Timestamp::from_unix_ms(clock::now().unix_ms().saturating_sub(ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_day_a_moment_or_a_time_from_now() {
+        let moment = end("2026-12-24T18:00:00Z").expect("a moment");
+        assert_eq!(moment.to_string(), "2026-12-24T18:00:00.000Z");
+        let (day, next) = (end("2026-12-24").expect("a day"), since("2026-12-25").expect("a day"));
+        assert_eq!(day, next, "to its end");
+        let later = end("48h").expect("a time");
+        assert!(later.unix_ms() > clock::now().unix_ms() + 47 * 3_600_000);
+        for wrong in ["", "tomorrow", "24.12.2026", "48", "-3h"] {
+            assert!(end(wrong).is_err(), "{wrong}");
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_table_without_a_line_says_so() {
+        assert_eq!(table(&["login"], Vec::new(), "nobody is suspended"), "nobody is suspended\n");
+        let lines =
+            vec![vec!["alice".to_string(), "1".into()], vec!["al\u{1b}".into(), "22".into()]];
+        assert_eq!(
+            table(&["login", "number"], lines, "-"),
+            "login     number\nalice     1\nal\\u{1b}  22\n"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! Suspensions as people look at them: those that stand, those that were, each with its evidence.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::mail::{AccountKey, Timestamp};
+use crate::record::{Deed, Incident, IncidentEnd, Row, Table};
+use crate::store::StoreFault;
+
+/// Rows read at once.
+const PAGE: usize = 500;
+
+/// A suspension with its end, if it has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    #[serde(flatten)]
+    pub incident: Incident,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<IncidentEnd>,
+}
+
+impl Engine {
+    /// Those imposed since, the latest first; `standing`: only those without an end.
+    pub async fn incidents(
+        &self,
+        since: Timestamp,
+        standing: bool,
+        at: Timestamp,
+    ) -> Result<Vec<Told>, StoreFault> {
+        let mut told: Vec<Told> = Vec::new();
+        let mut after = Box::<str>::default();
+        loop {
+            let page = self.store.rows(Table::Incidents, &after, PAGE).await?;
+            for (key, value) in &page {
+                if let Some((id, _)) = key.split_once('/') {
+                    // It follows its incident.
+                    if let Some(last) = told.last_mut().filter(|last| last.incident.id == id) {
+                        last.end = IncidentEnd::read(value);
+                    }
+                } else if let Some(incident) = Incident::read(value) {
+                    told.push(Told { incident, end: None });
+                }
+            }
+            match page.into_iter().last() {
+                Some((last, _)) => after = last,
+                None => break,
+            }
+        }
+        told.retain(|told| {
+            let is_over = told.end.is_some() || told.incident.until.is_some_and(|end| end <= at);
+            told.incident.imposed >= since && !(standing && is_over)
+        });
+        told.sort_by_key(|told| std::cmp::Reverse(told.incident.imposed));
+        Ok(told)
+    }
+
+    /// `None`: there is none of this id.
+    pub async fn incident(&self, id: &str) -> Result<Option<Told>, StoreFault> {
+        let row = self.store.row(Table::Incidents, id).await?;
+        let Some(incident) = row.as_deref().and_then(Incident::read) else { return Ok(None) };
+        let end = self.store.row(Table::Incidents, &IncidentEnd::key(id)).await?;
+        Ok(Some(Told { incident, end: end.as_deref().and_then(IncidentEnd::read) }))
+    }
+
+    /// What was done since, the earliest first; at most so much.
+    pub async fn deeds(&self, since: Timestamp, most: usize) -> Result<Vec<Deed>, StoreFault> {
+        let mut deeds = Vec::new();
+        let mut after: Box<str> = Deed::from(since).into();
+        while deeds.len() < most {
+            let page = self.store.rows(Table::Audit, &after, PAGE.min(most - deeds.len())).await?;
+            deeds.extend(page.iter().filter_map(|(_, value)| Deed::read(value)));
+            match page.into_iter().last() {
+                Some((last, _)) => after = last,
+                None => break,
+            }
+        }
+        Ok(deeds)
+    }
+
+    /// Takes the evidence of an account's past suspensions away, and leaves that there were some.
+    pub(super) async fn forget_incidents(
+        &self,
+        account: &AccountKey,
+        at: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let all = self.incidents(Timestamp::default(), false, at).await?;
+        let own = all.into_iter().filter(|told| told.incident.account == account.as_str());
+        let rows: Vec<Row> =
+            own.filter(|told| told.end.is_some()).map(|told| bare(told.incident).row()).collect();
+        if rows.is_empty() { Ok(()) } else { self.store.put(rows).await }
+    }
+}
+
+/// Without whom it wrote to and whence.
+pub(super) fn bare(incident: Incident) -> Incident {
+    Incident { addresses: Vec::new(), envelopes: Vec::new(), networks: Vec::new(), ..incident }
+}

@@ -1,0 +1,95 @@
+//! Whom a person means: a login in any of its forms, a client by `client:`, or the account of a suspension by its id.
+
+use std::sync::Arc;
+
+use crate::decision::{Case, DecisionId, Listener};
+use crate::engine::Engine;
+use crate::engine::suspending::DeedFault;
+use crate::engine::telling::About;
+use crate::mail::{AccountKey, Facts, Login, Protocol, Stage, Timestamp};
+use crate::record::{Deed, Incident, Table};
+use crate::rights::{Account, Lookup};
+
+/// An account, as a person named it.
+pub(super) struct Subject {
+    pub account: AccountKey,
+    pub login: String,
+    pub holder: Option<Arc<Account>>,
+    /// The directory knows no such login.
+    pub is_unknown: bool,
+}
+
+impl Subject {
+    pub fn about(&self, at: Timestamp) -> About<'_> {
+        About {
+            account: &self.account,
+            login: &self.login,
+            holder: self.holder.as_deref(),
+            mta: "",
+            at,
+        }
+    }
+
+    pub fn deed(
+        &self,
+        what: &str,
+        by: &str,
+        note: &str,
+        detail: Option<String>,
+        at: Timestamp,
+    ) -> Deed {
+        Deed {
+            account: Some(self.account.to_string()),
+            login: Some(self.login.clone()),
+            detail,
+            note: Some(note.into()),
+            ..Deed::new(by, what, at)
+        }
+    }
+}
+
+impl Engine {
+    pub(super) async fn subject(&self, name: &str) -> Result<Subject, DeedFault> {
+        if let Some(incident) = self.named_incident(name).await? {
+            let account = AccountKey::stored(&incident.account);
+            let mut subject =
+                Subject { account, login: incident.login, holder: None, is_unknown: false };
+            if let Ok(found) = self.subject_by_login(&subject.login).await
+                && found.account == subject.account
+            {
+                subject.holder = found.holder;
+            }
+            return Ok(subject);
+        }
+        if let Some(client) = name.strip_prefix("client:") {
+            let account = AccountKey::client(client);
+            return Ok(Subject { account, login: name.into(), holder: None, is_unknown: false });
+        }
+        self.subject_by_login(name).await
+    }
+
+    async fn subject_by_login(&self, name: &str) -> Result<Subject, DeedFault> {
+        let login = Login::parse(name.as_bytes()).ok_or(DeedFault::NoLogin)?;
+        let rules = self.rules();
+        let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::Mail);
+        facts.login = Some(login);
+        let known = self.gather(&facts, &rules).await;
+        let listener = Listener::of_no_socket();
+        let case = Case { listener: &listener, facts: &facts, known: &known, rules: &rules };
+        let holder = match &known.account {
+            Some(Lookup::Ambiguous) => return Err(DeedFault::Ambiguous),
+            Some(Lookup::Unavailable) => return Err(DeedFault::DirectorySilent),
+            found => found.as_ref().and_then(Lookup::account).cloned(),
+        };
+        let account = case.account_key().ok_or(DeedFault::NoLogin)?;
+        let is_unknown = matches!(known.account, Some(Lookup::NotFound));
+        let login = case.login().map_or(name, Login::raw).into();
+        Ok(Subject { account, login, holder, is_unknown })
+    }
+
+    async fn named_incident(&self, name: &str) -> Result<Option<Incident>, DeedFault> {
+        let Some(id) = DecisionId::parse(name) else { return Ok(None) };
+        let row = self.store.row(Table::Incidents, id.as_str()).await?;
+        Ok(row.as_deref().and_then(Incident::read))
+    }
+}
