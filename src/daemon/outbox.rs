@@ -216,7 +216,6 @@ impl Outbox {
         let action = &*desk.lane.name;
         let rows = match outcome {
             Ok(()) => {
-                tracing::info!(action, events = places.len(), "an action is done");
                 let rows = {
                     let mut queue = desk.queue.lock();
                     let told = queue.told(&places);
@@ -225,6 +224,8 @@ impl Outbox {
                     rows
                 };
                 self.keep(rows, stop).await;
+                // From here on nothing does it again.
+                tracing::info!(action, events = places.len(), "an action is done");
                 self.metrics.done(desk.lane.kind, ActionResult::Ok, at);
                 self.count();
                 return;

@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod daemon;
 mod hook;
+mod life;
 mod mails;
 mod outbox;
 mod verdicts;
