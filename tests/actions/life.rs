@@ -20,14 +20,19 @@ fn a_suspension_and_its_release_are_told_once_to_everybody() {
     let actions = webhook("pager", &hook)
         + &format!(
             "[[action]]\nname = 'postmaster'\ntype = 'mail'\nserver = '127.0.0.1:{}'\ntls = 'none'\n\
-             from = 'gatepost@example.org'\nto = ['postmaster@example.org']\n\
+             from = 'gatepost@example.org'\nto = ['postmaster@example.org']\nto-person = true\n\
              [[action]]\nname = 'script'\ntype = 'command'\n\
              command = ['/bin/sh', '-c', 'echo \"$GATEPOST_EVENT $GATEPOST_ID\" >> \"$0\"', '{}']\n\
+             [directory]\ntype = 'file'\nfile.path = 'people.toml'\n\
              [relay]\nauthenticated = true\n[detector]\nmode = 'enforce'\n",
             sink.port(),
             file.display()
         );
     let site = Site::new(&actions);
+    site.folder.write(
+        "people.toml",
+        "[[account]]\nlogin = 'alice'\naddresses = ['alice@example.org']\nother-address = 'alice@home.test'\n",
+    );
     let _daemon = site.start();
     let refused =
         (0..MESSAGES).map(|number| site.send(number)).find(|answer| answer.contains("5.7.13"));
@@ -59,7 +64,9 @@ fn a_suspension_and_its_release_are_told_once_to_everybody() {
     until("the command has run twice", || (read(&file).lines().count() == 2).then_some(()));
     assert_eq!(read(&file).lines().collect::<Vec<_>>(), expected);
     assert_eq!(hook.ids().into_iter().collect::<BTreeSet<_>>().len(), hook.ids().len());
-    assert_eq!((hook.ids().len(), sink.count()), (2, 2));
+    until("the owner is told as well", || (sink.count() == 4).then_some(()));
+    assert_eq!(sink.with("alice@home.test").len(), 2);
+    assert_eq!(hook.ids().len(), 2);
     let status = output(&mut site.gatepost(&["status"]));
     assert!(status.contains("action      pager: 0 events waiting, 0 dead letters\n"), "{status}");
 }
