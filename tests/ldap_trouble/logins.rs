@@ -253,15 +253,15 @@ async fn hostile_recipients_are_not_found() {
 async fn the_other_address_is_the_first_that_is_none_of_the_account_itself() {
     let mut directory = people();
     directory
-        .person("alice")
-        .add("otherMailbox", "ALICE@example.org")
-        .add("otherMailbox", "alice@home.test")
-        .add("otherMailbox", "alice@work.test");
+        .person("judy")
+        .add("otherMailbox", "JUDY@example.org")
+        .add("otherMailbox", "judy@home.test")
+        .add("otherMailbox", "judy@work.test");
     let server = Server::start(directory);
     let site = Site::with(&[&server], |plan| {
         plan.settings.schema.other_address = vec!["info".into(), "otherMailbox".into()];
     });
-    for (login, expected) in [("alice", Some("alice@home.test")), ("bob", None)] {
+    for (login, expected) in [("judy", Some("judy@home.test")), ("bob", None)] {
         let Lookup::Found(holder) = site.lookup(login).await else { panic!("{login} is there") };
         assert_eq!(holder.account.other_address.as_deref(), expected, "{login}");
     }
