@@ -1,15 +1,16 @@
 #!/bin/bash
 # All tests, from a clean clone on Debian with Rust: installs what they need, then formatting, lints,
-# tests (with a private Postfix, Dovecot and Sendmail, and directory servers, on loopback, and milter
-# clients) and the systemd units. Needs root.
+# tests (with a private Postfix, Dovecot and Sendmail, directory servers, Prometheus and Alertmanager, on
+# loopback, and milter clients) and the systemd units. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # postfix, dovecot-core, openssl: the live suite. m4, sasl2-bin, libsasl2-modules, util-linux: its
 # Sendmail. miltertest: a milter client; python3-pip: for another. systemd: systemd-analyze, for the
 # units. samba-ad-dc, samba-ad-provision, slapd, 389-ds-base, ldap-utils: the directory servers.
+# prometheus, prometheus-alertmanager: the alerts.
 packages=(postfix dovecot-core openssl m4 sasl2-bin libsasl2-modules util-linux miltertest python3-pip systemd
-    samba-ad-dc samba-ad-provision slapd 389-ds-base ldap-utils)
+    samba-ad-dc samba-ad-provision slapd 389-ds-base ldap-utils prometheus prometheus-alertmanager)
 policy=/usr/sbin/policy-rc.d
 sendmail=target/sendmail
 
@@ -98,18 +99,21 @@ install_python_client() {
 }
 
 check_units() {
-    local folder exposure
+    local folder exposure unit
     folder=$(mktemp -d)
     # systemd-analyze looks for the program; the one just built stands in for the installed one.
     ln -s "$(target_folder)/debug/gatepost" "$folder/gatepost"
     sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost.service \
         >"$folder/gatepost.service"
-    cp deploy/systemd/gatepost-policy.socket deploy/systemd/gatepost-milter.socket "$folder"
-    systemd-analyze verify "$folder/gatepost.service" "$folder/gatepost-policy.socket" \
-        "$folder/gatepost-milter.socket"
-    exposure=$(systemd-analyze security --offline=true --threshold=15 "$folder/gatepost.service" |
-        tail -n 1)
-    echo "$exposure"
+    sed "s,/usr/local/bin/gatepost,$folder/gatepost," deploy/systemd/gatepost-queue.service \
+        >"$folder/gatepost-queue.service"
+    cp deploy/systemd/*.socket "$folder"
+    systemd-analyze verify "$folder"/*.service "$folder"/*.socket
+    for unit in gatepost gatepost-queue; do
+        exposure=$(systemd-analyze security --offline=true --threshold=15 "$folder/$unit.service" |
+            tail -n 1)
+        echo "$exposure"
+    done
     rm -r "$folder"
 }
 

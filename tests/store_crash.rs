@@ -91,7 +91,7 @@ impl Folder {
             accounts: NonZeroUsize::MIN,
             keep_days: 400,
             clock: Timestamp::default,
-            on_fault: Box::new(|| ()),
+            on_commit: Box::new(|_| ()),
         };
         Embedded::open(settings).expect("opened after a crash")
     }

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use compact_str::CompactString;
 use gatepost::decision::{
-    Case, Charge, ChargeAt, Facing, Hold, Known, Listener, Reason, Rules, judge,
+    Breakers, Case, Charge, ChargeAt, Facing, Hold, Known, Listener, Reason, Rules, judge,
 };
 use gatepost::detector::{Budget, Class, Finding};
 use gatepost::history::{History, HistoryFault};
 use gatepost::ledger::{HashKey, Hashed, Message};
 use gatepost::mail::{Address, Facts, Mode, Protocol, Reply, Stage, Timestamp};
 use gatepost::record::Record;
+use gatepost::suspension::Settings;
 
 pub const DAY_MS: i64 = 86_400_000;
 const MONTH_MS: i64 = 30 * DAY_MS;
@@ -153,7 +154,8 @@ impl Site {
         let case = Case { listener, facts, known, rules };
         let count = u32::try_from(recipients.len()).expect("few");
         let message = Message { key, part: None, recipients, count, likeness: None, network: None };
-        let charge = Charge { message, class: Class::Person, sender: None };
+        let charge =
+            Charge { message, class: Class::Person, sender: None, breakers: Breakers::default() };
         let (decision, change) = judge(case, &charge, record, at);
         if let Some(changed) = change.record {
             *record = changed;

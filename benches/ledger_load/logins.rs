@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use gatepost::decision::{Case, Charge, ChargeAt, Known, Listener, Rules, judge};
+use gatepost::decision::{Breakers, Case, Charge, ChargeAt, Known, Listener, Rules, judge};
 use gatepost::detector::Class;
 use gatepost::history::{History, HistoryFault, Source};
 use gatepost::ledger::{HashKey, Hashed, Message};
@@ -150,6 +150,12 @@ impl Logins {
             likeness,
             network,
         };
-        judge(case, &Charge { message, class: Class::Person, sender: None }, record, sent.at).1
+        judge(
+            case,
+            &Charge { message, class: Class::Person, sender: None, breakers: Breakers::default() },
+            record,
+            sent.at,
+        )
+        .1
     }
 }

@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         accounts: NonZeroUsize::new(HOT).expect("not zero"),
         keep_days: 400,
         clock: || Timestamp::from_unix_ms(logins::END_MS),
-        on_fault: Box::new(|| ()),
+        on_commit: Box::new(|_| ()),
     };
     let embedded = Embedded::open(settings())?;
     let begun = Instant::now();

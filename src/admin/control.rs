@@ -10,12 +10,13 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Actions;
+use crate::admin::holds;
 use crate::admin::notify;
 use crate::admin::rights;
 use crate::admin::{deeds, looking};
 use crate::config::Operators;
 use crate::decision::{DecisionId, Facing, Listener, Story};
-use crate::engine::{Engine, Happened};
+use crate::engine::{Engine, Happened, Helpers};
 use crate::mail::{Address, Certificate, Client, Facts, Login, Protocol, Stage, Timestamp};
 use crate::observe::Observer;
 
@@ -25,10 +26,11 @@ pub struct Control {
     pub engine: Arc<Engine>,
     pub observer: Arc<Observer>,
     pub listeners: Arc<[Arc<Listener>]>,
+    pub helpers: Arc<Helpers>,
     pub clock: fn() -> Timestamp,
-    pub actions: Arc<dyn Actions>,
     pub started: Timestamp,
     pub operators: Arc<Operators>,
+    pub actions: Arc<dyn Actions>,
 }
 
 impl Control {
@@ -94,7 +96,7 @@ pub fn router(control: Control) -> Router {
     Router::new()
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
-        .route("/notify-test", post(notify::ask_test))
+        .route("/holds", post(holds::ask_holds))
         .route("/release", post(deeds::release))
         .route("/suspend", post(deeds::suspend))
         .route("/exempt", post(deeds::exempt))
@@ -110,6 +112,7 @@ pub fn router(control: Control) -> Router {
         .route("/accounts/client", post(looking::from_network))
         .route("/audit", post(looking::audit))
         .route("/status", get(looking::status))
+        .route("/notify-test", post(notify::ask_test))
         .route("/rights", post(rights::ask_rights))
         .route("/holders", post(rights::ask_holders))
         .with_state(control)

@@ -1,6 +1,7 @@
 //! HTTP: metrics and health for Prometheus, and the control socket for the command line.
 
 mod control;
+mod holds;
 mod deeds;
 mod looking;
 mod notify;
@@ -13,6 +14,7 @@ pub use deeds::{
     AskedBackup, AskedExempt, AskedRelease, AskedReset, AskedSuspend, Deed, Exempted,
     ExemptionEnded, Forgotten, Released, Suspended,
 };
+pub use holds::{AskedHolds, HoldAction, ToldHold};
 pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
 pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cli::look;
 use crate::cli::{DEFAULT_FILE, Exit, counted, host, say, shown, small_runtime};
 use crate::config::{self, Config, DirectorySource};
 use crate::daemon::open_directory;
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     /// Show the effective configuration, with the origin of every value
     #[arg(long, conflicts_with = "online")]
     print: bool,
-    /// Then try out what it names: each server of the directory, the groups, the snapshot, the store's file
+    /// Then try out what it names: each server of the directory, the groups, the snapshot, the store's file, queue helpers
     #[arg(long)]
     online: bool,
 }
@@ -123,6 +124,7 @@ fn expected(detector: &Settings, accounts: Option<usize>) -> String {
 fn check_online(config: &Config) -> Exit {
     let mut examined: Vec<Examined> =
         config.startup.store.keep.iter().map(|keep| look_at_store(&keep.path)).collect();
+    examined.extend(look::at_queues(config));
     match &config.startup.directory {
         Some(DirectorySource::Ldap { .. }) => match examine(config) {
             Ok(directory) => examined.extend(directory),

@@ -8,9 +8,12 @@ mod check;
 mod deeds;
 mod explain;
 mod export;
+mod hold;
 mod holders;
 mod input;
 mod learn;
+mod look;
+mod queue_helper;
 mod looking;
 mod notify;
 mod rights;
@@ -101,6 +104,9 @@ enum Command {
     Suspend(deeds::Suspend),
     /// Lift a suspension, and say what it was
     Release(deeds::Release),
+    /// List, release and drop the messages on hold
+    #[command(subcommand)]
+    Hold(hold::Command),
     /// Spare an account the detector for a time
     #[command(subcommand)]
     Exempt(deeds::Exempt),
@@ -117,6 +123,8 @@ enum Command {
     NotifyTest(notify::Arguments),
     /// Try the detector out on past mail: what would have been held, suspended and refused
     Backtest(backtest::Arguments),
+    /// Do what mail servers let root alone do, on the words of the daemon; started by its own unit
+    QueueHelper(queue_helper::Arguments),
     /// Learn from past mail whom each login writes to, and how much
     Learn(learn::Arguments),
 }
@@ -146,6 +154,7 @@ pub fn run() -> ExitCode {
             export::export(&arguments).into()
         }
         Some(Command::Ask(arguments)) => ask::ask(&arguments).into(),
+        Some(Command::Hold(command)) => hold::hold(&command).into(),
         Some(Command::Status(asked)) => looking::status(&asked).into(),
         Some(Command::Suspensions(command)) => suspensions::suspensions(&command).into(),
         Some(Command::Accounts(arguments)) => looking::accounts(&arguments).into(),
@@ -158,6 +167,7 @@ pub fn run() -> ExitCode {
         Some(Command::Backup(arguments)) => deeds::backup(&arguments).into(),
         Some(Command::NotifyTest(arguments)) => notify::test(&arguments).into(),
         Some(Command::Backtest(arguments)) => backtest::backtest(&arguments).into(),
+        Some(Command::QueueHelper(arguments)) => queue_helper::help(&arguments).into(),
         Some(Command::Learn(arguments)) => learn::learn(&arguments).into(),
     }
 }

@@ -7,6 +7,7 @@ use crate::config::action::read_actions;
 use crate::config::charging::warn_of_charging;
 use crate::config::directory::read_directory;
 use crate::config::listen::{non_empty, read_listen, read_permissions};
+use crate::config::queue::{check_queues, read_queues};
 use crate::config::quotas::warn_of_quotas;
 use crate::config::rights::read_rules;
 use crate::config::store::read_store;
@@ -54,12 +55,14 @@ fn read_root(
     let drain = server.parsed(reader, "drain", "10s", duration);
     server.finish(reader);
     let log = read_log(reader, &mut root);
-    let (mut listen, mut places) = (Vec::new(), Vec::new());
+    let (mut listen, mut places, mut holds) = (Vec::new(), Vec::new(), Vec::new());
     for table in root.tables(reader, "listen") {
         let place = (table.place("socket"), table.key("socket"));
+        let hold = (table.place("hold"), table.key("hold"));
         if let Some(read) = read_listen(reader, table, folder, &name) {
             listen.push(read);
             places.push(place);
+            holds.push(hold);
         }
     }
     let http = read_http(reader, &mut root);
@@ -67,6 +70,8 @@ fn read_root(
     let (directory, on_failure) = read_directory(reader, &mut root, folder);
     let (store, store_on_failure) = read_store(reader, &mut root, folder);
     let actions = read_actions(reader, &mut root, folder, &name, directory.as_ref());
+    let queues = read_queues(reader, &mut root, folder);
+    check_queues(reader, &listen, &queues, store.keep.is_none(), &holds);
     let mut rules = read_rules(reader, &mut root, file);
     rules.on_failure = on_failure;
     rules.store_on_failure = store_on_failure;
@@ -83,6 +88,7 @@ fn read_root(
         directory,
         store,
         actions,
+        queues,
     };
     check_sockets(reader, &startup, &places);
     warn_of_rules(reader, &startup, &rules);

@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod queue;
 mod quotas;
 mod replies;
 mod rights;
@@ -27,6 +28,7 @@ use crate::action::Settings as ActionSettings;
 use crate::decision::{Listener, Rules};
 use crate::directory::{cache, ldap as ldap_directory};
 use crate::observe::LoggedDecisions;
+use crate::queue::MailServer;
 use crate::settings::{Fault, Setting};
 
 pub use listen::parse_socket;
@@ -59,6 +61,18 @@ pub struct Startup {
     pub directory: Option<DirectorySource>,
     pub store: StoreSource,
     pub actions: Vec<ActionSettings>,
+    pub queues: Vec<QueueSource>,
+}
+
+/// One `[[queue]]`.
+pub struct QueueSource {
+    /// That of its listeners.
+    pub mta: Box<str>,
+    pub server: MailServer,
+    /// The socket of its queue helper.
+    pub helper: PathBuf,
+    /// Of Postfix.
+    pub config_directory: Option<PathBuf>,
 }
 
 /// What is remembered of accounts, and where.

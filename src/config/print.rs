@@ -35,10 +35,11 @@ fn ordered(settings: &[Setting]) -> Vec<&Setting> {
 }
 
 /// The tables that are read at start only.
-const STARTUP: [&str; 14] = [
+const STARTUP: [&str; 15] = [
     "[server]",
     "[log]",
     "[[listen]]",
+    "[[queue]]",
     "[http]",
     "[control]",
     "[directory]",

@@ -3,6 +3,7 @@
 pub mod clock;
 mod connection;
 pub mod hash_key;
+mod holds;
 #[cfg(test)]
 mod kit;
 mod limited;
@@ -29,19 +30,22 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::action::Limits;
 use crate::admin::{Actions, Control, Health, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
-use crate::daemon::listen::{Handed, bind};
 use crate::daemon::outbox::Outbox;
 use crate::daemon::serve::Door;
 use crate::directory::meter::Meter;
 use crate::directory::{Directory, FileDirectory, LdapDirectory};
-use crate::engine::Engine;
+use crate::engine::{Engine, Helpers};
 use crate::ledger::HashKey;
 use crate::mail::AccountKey;
-use crate::observe::Observer;
+use crate::observe::{Observer, StoreMetrics};
+use crate::queue::Helper;
 use crate::record::{Change, Record, from_file};
 use crate::settings::Fault;
 use crate::store::embedded::{OpenFault, Settings};
-use crate::store::{Embedded, Memory, Store, StoreFault};
+use crate::store::meter::Meter as StoreMeter;
+use crate::store::{Embedded, Memory, Metered, Store, StoreFault};
+
+pub use listen::{Bound, Handed, bind};
 
 /// How often the directory file is looked at for a change.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
@@ -96,21 +100,31 @@ pub fn open_directory(
     })
 }
 
-/// The store the configuration names. `observer` is told what it fails to write.
+/// The store the configuration names. `metrics` is told what it does.
 fn open_store(
     source: &StoreSource,
     key: HashKey,
-    observer: &Arc<Observer>,
+    metrics: &Arc<StoreMetrics>,
+) -> Result<Arc<dyn Store>, StartFault> {
+    let store = open_unmetered(source, key, metrics)?;
+    metrics.opened();
+    Ok(Arc::new(Metered::new(store, Arc::clone(metrics) as Arc<dyn StoreMeter>)))
+}
+
+fn open_unmetered(
+    source: &StoreSource,
+    key: HashKey,
+    metrics: &Arc<StoreMetrics>,
 ) -> Result<Arc<dyn Store>, StartFault> {
     let Some(keep) = &source.keep else { return Ok(Arc::new(Memory::new(source.accounts))) };
-    let observer = Arc::clone(observer);
+    let metrics = Arc::clone(metrics);
     let opened = Embedded::open(Settings {
         path: keep.path.clone(),
         key,
         accounts: source.accounts,
         keep_days: keep.days,
         clock: clock::now,
-        on_fault: Box::new(move || observer.metrics.store_failed()),
+        on_commit: Box::new(move |landed| metrics.committed(landed)),
     });
     match opened {
         Ok(store) => Ok(Arc::new(store)),
@@ -148,7 +162,7 @@ pub async fn run(
     let observer = Arc::new(Observer::new(startup.log.decisions));
     let directory = open_directory(&startup, observer.metrics.directory.clone())?;
     let key = hash_key::open(startup.store.hash_key_file.as_deref())?;
-    let store = open_store(&startup.store, key, &observer)?;
+    let store = open_store(&startup.store, key, &observer.metrics.store)?;
     if let Some(file) = &startup.store.learnt_file {
         take_in(&*store, learnt(file, key)?).await.map_err(io::Error::other)?;
     }
@@ -162,10 +176,14 @@ pub async fn run(
     observer.metrics.directory_read(true, clock::now());
     let health = Arc::new(Health::default());
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    let helpers = startup.queues.iter();
+    let helpers = helpers.map(|queue| (queue.mta.clone(), Helper::new(&queue.helper)));
+    let helpers: Arc<Helpers> = Arc::new(helpers.collect());
     let doors = Doors {
         engine: &engine,
         observer: &observer,
         outbox: &outbox,
+        helpers: &helpers,
         connections: &connections,
         stop: &stop,
     };
@@ -184,6 +202,8 @@ pub async fn run(
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
     });
+    let timer = holds::Timer::new(&engine, &observer, &helpers, clock::now);
+    tokio::spawn(timer.run(stop.clone()));
     health.set_ready(true);
     ready();
     tell_systemd(&[NotifyState::Ready]);
@@ -284,6 +304,7 @@ struct Doors<'a> {
     engine: &'a Arc<Engine>,
     observer: &'a Arc<Observer>,
     outbox: &'a Arc<Outbox>,
+    helpers: &'a Arc<Helpers>,
     connections: &'a TaskTracker,
     stop: &'a CancellationToken,
 }
@@ -319,15 +340,16 @@ impl Doors<'_> {
         }
         let listeners = startup.listen.iter().map(|l| Arc::clone(&l.listener)).collect();
         let (engine, observer) = (Arc::clone(self.engine), Arc::clone(self.observer));
-        let actions = Arc::clone(self.outbox) as Arc<dyn Actions>;
+        let helpers = Arc::clone(self.helpers);
         let state = Control {
             engine,
             observer,
             listeners,
+            helpers,
             clock: clock::now,
-            actions,
             started: clock::now(),
             operators: Arc::new(startup.operators.clone()),
+            actions: Arc::clone(self.outbox) as Arc<dyn Actions>,
         };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {

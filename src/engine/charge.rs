@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::decision::{Case, Charge, Decision, Listener, OnFailure, decide, fingerprint, judge};
 use crate::detector::Class;
 use crate::engine::Engine;
+use crate::engine::holds::Held;
 use crate::engine::marks::Mark;
 use crate::engine::rounds::Round;
 use crate::engine::samples::{RECIPIENTS, Sample, network_of, prefix};
@@ -55,7 +56,10 @@ impl Engine {
         let about = case.about(&charged.account, at);
         let mut run = |record: &Record| -> Change {
             let (decision, change) = if is_charged {
-                judge(case, &charge, record, at)
+                let (decision, mut change) = judge(case, &charge, record, at);
+                let held = Held::by(case, &decision, &charged.account, at);
+                change.rows.extend(held.map(|held| held.row()));
+                (decision, change)
             } else {
                 (decide(case, Some(record), at), Change::default())
             };

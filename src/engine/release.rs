@@ -59,6 +59,9 @@ impl Engine {
             note: Some(release.note),
             ending: Ending::Released(release.verdict),
         };
+        if commit {
+            self.keep_holds_of(&subject.account).await?;
+        }
         let about = subject.about(at);
         let (mut lifted, mut happened) = (None, Vec::new());
         let mut lift = |record: &Record| {

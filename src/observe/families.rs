@@ -1,7 +1,9 @@
 //! Families of metrics, registered once under names of our own.
 
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 pub(super) fn counters(
     registry: &Registry,
@@ -23,6 +25,17 @@ pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str
 pub(super) fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
     let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
     registered(registry, Histogram::with_opts(options).expect("a valid metric"))
+}
+
+pub(super) fn histograms(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+    labels: &[&str],
+) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    registered(registry, HistogramVec::new(options, labels).expect("a valid metric"))
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> C {

@@ -6,22 +6,26 @@ mod decision_log;
 mod detection_metrics;
 mod directory_metrics;
 mod families;
+mod hold_metrics;
 mod happenings;
 mod metrics;
 mod recent;
+mod store_metrics;
 mod suspension_metrics;
 
 use std::time::Duration;
 
 use crate::decision::Paths;
-use crate::engine::{Judged, WiringFault};
+use crate::engine::{Judged, WiringFault, is_untracked};
 use crate::mail::Login;
 
 pub use action_metrics::{ActionMetrics, ActionResult};
 pub use detection_metrics::DetectionMetrics;
 pub use directory_metrics::DirectoryMetrics;
+pub use hold_metrics::HoldMetrics;
 pub use metrics::{Metrics, Turned};
 pub use recent::{OBJECTIONS, PASSES, Recent};
+pub use store_metrics::StoreMetrics;
 pub use suspension_metrics::{ACCOUNT_STATES, SuspensionMetrics};
 
 /// Which decisions get a line.
@@ -52,6 +56,7 @@ impl Observer {
         warn_of_quota(&judged);
         self.metrics.detection.wired(&judged);
         warn_of_wiring(&judged);
+        warn_of_untracked(&judged);
         let objects =
             judged.decision.reason.is_some() || judged.decision.observed().next().is_some();
         let least = if objects { LoggedDecisions::Refusals } else { LoggedDecisions::All };
@@ -92,5 +97,14 @@ fn warn_of_wiring(judged: &Judged) {
             id = %judged.case().id(),
             "recipients of a message were not asked about at RCPT, and count as strangers"
         ),
+    }
+}
+
+/// A message is on hold, and gatepost cannot let it go.
+fn warn_of_untracked(judged: &Judged) {
+    if is_untracked(judged) {
+        let (mta, id) = (&*judged.listener.mta, judged.case().id());
+        let login = judged.facts.login.as_ref().map(Login::raw);
+        tracing::warn!(%id, mta, login, "a message is held that gatepost cannot find again: look for it in the mail server's hold queue");
     }
 }

@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod embedded;
 mod memory;
+pub mod meter;
 
 use std::fmt;
 use std::future::Future;
@@ -16,6 +17,7 @@ use crate::record::{Change, Event, Record, Row, Table};
 
 pub use embedded::Embedded;
 pub use memory::Memory;
+pub use meter::Metered;
 
 /// An operation under way.
 pub type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreFault>> + Send + 'a>>;

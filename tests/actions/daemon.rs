@@ -41,7 +41,7 @@ impl Site {
             accounts: NonZeroUsize::MIN,
             keep_days: 400,
             clock: Timestamp::default,
-            on_fault: Box::new(|| ()),
+            on_commit: Box::new(|_| ()),
         };
         let store = Embedded::open(settings).expect("opened");
         let events: Vec<_> = notices.iter().map(Notice::to_event).collect();

@@ -17,6 +17,7 @@ mod dovecot;
 #[path = "../common/folder.rs"]
 mod folder;
 mod gatepost;
+mod helper;
 mod lab;
 #[path = "../directories/ldif.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
@@ -48,11 +49,13 @@ mod clients;
 mod content;
 mod directory_outage;
 mod granting;
+mod holding;
 mod internationalized;
 mod logins;
 mod milter;
 mod observing;
 mod outage;
+mod queues;
 mod reload;
 mod routing;
 mod sendmail;

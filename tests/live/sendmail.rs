@@ -2,7 +2,7 @@
 //! of gatepost as its milter.
 
 mod configuration;
-mod lab;
+pub mod lab;
 mod syslog;
 
 mod clients;
@@ -15,7 +15,7 @@ mod routing;
 mod senders;
 mod sessions;
 mod shipped;
-mod stolen;
+pub mod stolen;
 mod tls;
 mod transport;
 mod unfiltered;
@@ -109,6 +109,42 @@ impl Sendmail {
     /// What `mailq -qQ` prints.
     pub fn quarantined(&self) -> String {
         output(self.command().args(["-bp", "-qQ"]))
+    }
+
+    /// The tables of a queue helper, which enters its namespaces.
+    pub fn helped(&self, folder: &Path) -> String {
+        let script = folder.join("sendmail-inside");
+        let command = self.command();
+        let words: Vec<_> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_str().expect("an own path"))
+            .filter(|word| *word != "-C" && !word.ends_with(".cf"))
+            .collect();
+        let text = format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "));
+        fs::write(&script, text).expect("a file can be written");
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("an own file");
+        format!(
+            "[sendmail]\nconfig-file = \"{}\"\nsendmail = \"{}\"\nqueue-directories = [\"{}\"]\n",
+            self.cf.display(),
+            script.display(),
+            self.queue.display()
+        )
+    }
+
+    /// Tries everything in the queue, and waits until it is done.
+    pub fn run_queue(&self) {
+        output(self.command().arg("-q"));
+    }
+
+    /// Puts a message into the queue that nobody tries to deliver; its queue id.
+    pub fn queue_mail(&self) -> String {
+        let before = self.queued("qf");
+        let mut command = self.command();
+        command.args(["-Am", "-odq", "-f", "alice@local.test", "friend@far.test"]);
+        output(&mut command);
+        let new = self.queued("qf").into_iter().find(|path| !before.contains(path));
+        let name = new.expect("one more").file_name().expect("a name").to_owned();
+        name.to_str().expect("ASCII")[2..].to_owned()
     }
 
     /// sendmail(8) in the namespaces of the running one.

@@ -15,6 +15,9 @@ use std::process::Command;
 /// The detector enforces; what is not set here observes.
 pub const ENFORCING: &str = "[detector]\nmode = \"enforce\"\nhold = \"enforce\"\n";
 
+/// The helper that `hold = "queue"` wants.
+const QUEUE: &str = "[[queue]]\nmta = \"mx\"\ntype = \"postfix\"\nhelper = \"queue.sock\"\n";
+
 at_both_doors! {
     a_thief_is_held_from_the_third_message_and_suspended_by_the_sixth
     messages_to_a_hundred_people_leak_nothing
@@ -98,6 +101,8 @@ fn steal(lab: &Lab) {
 pub struct Told {
     /// The suspension's, which every refusal bears.
     id: String,
+    /// Of all his messages, in their order.
+    pub markers: Vec<String>,
     /// So many of his messages lie in the queue.
     pub held: usize,
 }
@@ -132,7 +137,8 @@ pub fn play(mut thief: Session, external: &Sink) -> Told {
     // The fifth, unless this machine needs seconds for a message: counters decay.
     let taken = replies.iter().take_while(|reply| reply.is_ok()).count();
     assert!([4, 5].contains(&taken), "{replies:?}");
-    let told = Told { id: id_of(&replies[taken]).to_owned(), held: taken - 2 };
+    let id = id_of(&replies[taken]).to_owned();
+    let told = Told { id, markers: markers.clone(), held: taken - 2 };
     replies[taken..].iter().for_each(|reply| assert_is_suspended(reply, &told));
     markers[..2].iter().for_each(|marker| {
         external.wait_for(marker);
@@ -227,10 +233,10 @@ pub fn send_to(session: &mut Session, marker: &str, count: u32) -> Reply {
 }
 
 /// A lab whose listeners all charge, and hold in the queue of Postfix.
-fn lab(door: Door, detector: &str) -> Lab {
+pub fn lab(door: Door, detector: &str) -> Lab {
     Lab::start_wired(door, |folder, ports, main_cf| {
         let mut wiring = Wiring::of(door, folder, ports, main_cf);
-        wiring.gatepost = charging(&wiring.gatepost, "end-of-message") + detector;
+        wiring.gatepost = charging(&wiring.gatepost, "end-of-message") + detector + QUEUE;
         wiring
     })
 }
@@ -248,7 +254,7 @@ fn rcpt_lab() -> Lab {
             |line: &&str| line.contains("smtpd_data_") || line.contains("smtpd_end_of_data_");
         let services: Vec<&str> = wiring.services.lines().filter(|line| !is_final(line)).collect();
         wiring.services = services.join("\n") + "\n";
-        wiring.gatepost = charging(&wiring.gatepost, "rcpt") + ENFORCING;
+        wiring.gatepost = charging(&wiring.gatepost, "rcpt") + ENFORCING + QUEUE;
         wiring
     })
 }

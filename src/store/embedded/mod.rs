@@ -50,8 +50,8 @@ pub struct Settings {
     /// Records untouched for so many days are removed.
     pub keep_days: u32,
     pub clock: fn() -> Timestamp,
-    /// Told of every commit that fails.
-    pub on_fault: Box<dyn Fn() + Send + Sync>,
+    /// Told of every commit, whether it came to disk.
+    pub on_commit: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 /// Records in a file, some of them in memory too.
@@ -71,7 +71,7 @@ struct Inner {
     rounds: watch::Sender<Rounds>,
     keep_days: u32,
     clock: fn() -> Timestamp,
-    on_fault: Box<dyn Fn() + Send + Sync>,
+    on_commit: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 /// How far a change has come.
@@ -100,7 +100,7 @@ impl Embedded {
     }
 
     fn open_by(settings: Settings, opener: Opener) -> Result<Self, OpenFault> {
-        let Settings { path, key, accounts, keep_days, clock, on_fault } = settings;
+        let Settings { path, key, accounts, keep_days, clock, on_commit } = settings;
         let file = File { path, key, opener };
         let database = file.open()?;
         let outbox = Outbox::new(writer::events(&database).map_err(OpenFault::from)?);
@@ -115,7 +115,7 @@ impl Embedded {
             rounds: watch::Sender::default(),
             keep_days,
             clock,
-            on_fault,
+            on_commit,
         });
         let writing = Arc::clone(&inner);
         let writer = thread::Builder::new().name("store".into()).spawn(move || writing.write())?;

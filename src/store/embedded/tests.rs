@@ -30,7 +30,7 @@ impl Folder {
             accounts: NonZeroUsize::new(SHARDS).expect("not zero"),
             keep_days: 400,
             clock: || Timestamp::from_unix_ms(0),
-            on_fault: Box::new(|| ()),
+            on_commit: Box::new(|_| ()),
         }
     }
 
@@ -365,16 +365,16 @@ fn open_on_disk(builder: &Builder, path: &Path) -> Result<Database, DatabaseErro
 #[tokio::test]
 async fn a_full_disk_costs_what_must_be_on_it_and_loses_nothing_in_memory() {
     let folder = Folder::new();
-    let (told, mut fault) = tokio::sync::mpsc::unbounded_channel();
-    let on_fault = Box::new(move || _ = told.send(()));
-    let settings = Settings { on_fault, ..folder.settings() };
+    let (told, mut landed) = tokio::sync::mpsc::unbounded_channel();
+    let on_commit = Box::new(move |has_landed| _ = told.send(has_landed));
+    let settings = Settings { on_commit, ..folder.settings() };
     let store = Embedded::open_by(settings, open_on_disk).expect("opened");
     contract::charge(&store, "alice", 1).await;
     store.flush().await.expect("flushed");
     IS_FULL.store(true, Ordering::Relaxed);
     contract::charge(&store, "alice", 2).await;
     suspend(&store, "thief").await.expect_err("not on disk");
-    fault.recv().await.expect("told");
+    while landed.recv().await.expect("told") {}
     assert!(is_suspended(&store, "thief").await, "it stands in memory");
     contract::charge(&store, "alice", 3).await;
     assert_eq!(messages(&store, "alice").await, Ok(3));

@@ -101,11 +101,11 @@ impl Inner {
                     rounds.failed = Some((round, why));
                 }
             });
+            (self.on_commit)(!is_failed);
             if is_last {
                 return;
             }
             if is_failed {
-                (self.on_fault)();
                 let mut asked = self.asked.lock();
                 self.wake.wait_while_for(&mut asked, |asked| !asked.is_over, AGAIN);
             }

@@ -34,6 +34,8 @@ fn a_message_to_a_hundred_people_is_held_and_leaks_nothing() {
 }
 
 /// One that holds what a finding holds in its queue.
-fn lab() -> Lab {
-    Lab::start_with(&Wiring { keys: "hold = \"queue\"", ..ENFORCING }, stolen::ENFORCING)
+pub fn lab() -> Lab {
+    let queue = "[[queue]]\nmta = \"sm\"\ntype = \"sendmail\"\nhelper = \"queue.sock\"\n";
+    let tables = format!("{}{queue}", stolen::ENFORCING);
+    Lab::start_with(&Wiring { keys: "hold = \"queue\"", ..ENFORCING }, &tables)
 }

@@ -1,0 +1,220 @@
+//! `gatepost hold`: messages on hold, listed, released and dropped.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
+use hyper::StatusCode;
+
+use crate::admin::{AskedHolds, HoldAction, ToldHold};
+use crate::cli::asking::{finish, table, written};
+use crate::cli::source::{Daemon, Failed};
+use crate::cli::{Exit, Output, counted, small_runtime};
+
+/// The helper gives a thousand messages up to this long.
+const PATIENCE: Duration = Duration::from_secs(110);
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// List the messages on hold, the oldest first
+    List(List),
+    /// Let messages go on their way
+    Release(Settle),
+    /// Remove messages; nobody is told
+    Drop(Settle),
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 listed, and be it none; 1 a wrong argument; 3 the daemon cannot be reached; 75 not now.
+
+Examples:
+  gatepost hold list
+  gatepost hold list --login alice --output json"
+)]
+pub(super) struct List {
+    /// Of this SASL login, in any of its forms
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    login: Option<String>,
+    /// Of this mail server, by the `mta` of its listeners
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    mta: Option<String>,
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "A message that is in the queue no longer is gone, which is no failure.
+
+Exit codes: 0 done; 1 a wrong argument; 3 the daemon cannot be reached; 4 no such message is on hold; 5 not
+permitted; 75 some could not be settled now, and stay on hold.
+
+Examples:
+  gatepost hold release --login alice --note 'invitations to the summer school' --dry-run
+  gatepost hold drop --login alice --note 'sent by a thief, ticket 4711'
+  gatepost hold release --id 4cXqzB2PxzTnP --mta mx1 --note 'asked for by alice'")]
+pub(super) struct Settle {
+    /// All of this SASL login, in any of its forms, of client:ADDRESS, or of a suspension by its id
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), required_unless_present = "id")]
+    login: Option<String>,
+    /// The one of this queue id
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    id: Option<String>,
+    /// Of this mail server, by the `mta` of its listeners
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    mta: Option<String>,
+    /// Why; it is kept in the audit
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    note: String,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn hold(command: &Command) -> Exit {
+    let (asked, daemon, output) = match command {
+        Command::List(list) => (listing(list), &list.daemon, list.output),
+        Command::Release(settle) => {
+            (settling(settle, HoldAction::Release), &settle.daemon, settle.output)
+        }
+        Command::Drop(settle) => {
+            (settling(settle, HoldAction::Drop), &settle.daemon, settle.output)
+        }
+    };
+    let holds = ask(daemon, &asked);
+    let failed = holds.as_ref().is_ok_and(|holds| holds.iter().any(|hold| hold.why.is_some()));
+    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, asked.action)))) {
+        Exit::Done if failed => Exit::Deferred,
+        exit => exit,
+    }
+}
+
+fn listing(list: &List) -> AskedHolds {
+    AskedHolds {
+        action: HoldAction::List,
+        login: list.login.clone(),
+        id: None,
+        mta: list.mta.clone(),
+        note: String::new(),
+        dry_run: false,
+    }
+}
+
+fn settling(settle: &Settle, action: HoldAction) -> AskedHolds {
+    AskedHolds {
+        action,
+        login: settle.login.clone(),
+        id: settle.id.clone(),
+        mta: settle.mta.clone(),
+        note: settle.note.clone(),
+        dry_run: settle.dry_run,
+    }
+}
+
+fn ask(daemon: &Daemon, asked: &AskedHolds) -> Result<Vec<ToldHold>, Failed> {
+    let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
+    let control = daemon.control()?;
+    let (status, body) = runtime.block_on(async {
+        let response = control.begin("/holds", asked, PATIENCE).await?;
+        let (status, mut body) = (response.status(), response.into_body());
+        let mut all = Vec::new();
+        while let Some(piece) = control.next(&mut body).await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok::<_, Failed>((status, all))
+    })?;
+    if status != StatusCode::OK {
+        return Err(Failed::of_answer(status, &body));
+    }
+    serde_json::from_slice(&body).map_err(|fault| {
+        Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
+    })
+}
+
+fn words(holds: &[ToldHold], action: HoldAction) -> String {
+    let none = "no message is on hold";
+    let lines = holds.iter().map(|hold| {
+        let then = match (&hold.outcome, &hold.why, action, &hold.released_at) {
+            (Some(outcome), Some(why), ..) => format!("{outcome}: {why}"),
+            (Some(outcome), None, ..) => outcome.clone(),
+            (None, _, HoldAction::Release, _) => "would be released".into(),
+            (None, _, HoldAction::Drop, _) => "would be dropped".into(),
+            (None, _, HoldAction::List, Some(at)) => format!("released at {at}"),
+            (None, _, HoldAction::List, None) => "kept until a person decides".into(),
+        };
+        let by = format!("{} ({})", hold.held_by, hold.grade);
+        let own = [&hold.mta, &hold.queue_id, &hold.login, &hold.held_since, &by, &then];
+        own.map(Clone::clone).to_vec()
+    });
+    let names = ["mta", "queue id", "login", "on hold since", "by", "then"];
+    let mut text = table(&names, lines, none);
+    if !holds.is_empty() {
+        let _ = writeln!(text, "{}", summary(holds));
+    }
+    text
+}
+
+/// `3 messages: 2 released, 1 gone`
+fn summary(holds: &[ToldHold]) -> String {
+    let mut text = counted(holds.len(), "message");
+    let outcomes = ["released", "dropped", "gone", "failed"].map(|word| {
+        let number = holds.iter().filter(|hold| hold.outcome.as_deref() == Some(word)).count();
+        (word, number)
+    });
+    let told: Vec<String> = outcomes
+        .iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(word, number)| format!("{number} {word}"))
+        .collect();
+    if !told.is_empty() {
+        let _ = write!(text, ": {}", told.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(queue_id: &str, outcome: Option<&str>, why: Option<&str>) -> ToldHold {
+        ToldHold {
+            mta: "mx1".into(),
+            queue_id: queue_id.into(),
+            login: "alice".into(),
+            account: "file:alice".into(),
+            held_since: "2026-09-21T14:13:20.123Z".into(),
+            released_at: outcome.is_none().then(|| "2026-09-21T14:43:20.123Z".into()),
+            id: "0123456789AB".into(),
+            grade: "hold".into(),
+            held_by: "novel-2m".into(),
+            outcome: outcome.map(Into::into),
+            why: why.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn each_message_has_a_line_that_says_what_comes() {
+        assert_eq!(words(&[], HoldAction::List), "no message is on hold\n");
+        let expected = "\
+mta  queue id     login  on hold since             by               then
+mx1  BFD5198E1F2  alice  2026-09-21T14:13:20.123Z  novel-2m (hold)  released at 2026-09-21T14:43:20.123Z
+1 message
+";
+        assert_eq!(words(&[told("BFD5198E1F2", None, None)], HoldAction::List), expected);
+        let all = [
+            told("BFD5198E1F2", Some("dropped"), None),
+            told("C2D9598E3D1", Some("gone"), None),
+            told("C4E5A98E3E3", Some("failed"), Some("postsuper: fatal: x\u{1b}[2J")),
+        ];
+        let text = words(&all, HoldAction::Drop);
+        assert!(text.ends_with("3 messages: 1 dropped, 1 gone, 1 failed\n"), "{text}");
+        assert!(text.contains("failed: postsuper: fatal: x\\u{1b}[2J\n"), "{text}");
+    }
+}
