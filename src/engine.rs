@@ -9,7 +9,9 @@ mod incidents;
 mod marks;
 mod merge;
 mod queues;
+mod refusals;
 mod release;
+mod retention;
 mod rights;
 mod rounds;
 mod samples;
@@ -45,6 +47,7 @@ pub use holds::{HOLD_MS, Held, HoldEnd, HoldGrade, is_untracked};
 pub use incidents::Told;
 pub use marks::Mark;
 pub use queues::{Ended, Helpers, LetGo, Settler};
+pub use refusals::{Refused, ToldRefusal};
 pub use release::{Release, Released};
 pub use samples::{SAMPLES, Sample};
 pub use suspending::{DeedFault, Exempting, Suspending};
@@ -55,6 +58,7 @@ pub use wiring::WiringFault;
 use breaker::Breaker;
 use charge::Outcome;
 use merge::Unresolved;
+use refusals::Refusals;
 use samples::Samples;
 use wiring::Wiring;
 
@@ -70,6 +74,7 @@ pub struct Engine {
     unresolved: Unresolved,
     wiring: Wiring,
     breaker: Breaker,
+    refusals: Refusals,
     census: Mutex<Option<Census>>,
     marks: mpsc::Sender<Mark>,
     /// Until somebody keeps marking.
@@ -125,6 +130,7 @@ impl Engine {
             unresolved: Unresolved::default(),
             wiring: Wiring::default(),
             breaker: Breaker::default(),
+            refusals: Refusals::default(),
             census: Mutex::default(),
             marks,
             waiting: Mutex::new(Some(waiting)),
@@ -242,7 +248,7 @@ impl Engine {
         }
         let charged = charged.filter(|_| listener.charge_at.is(facts.stage));
         let listener = Arc::clone(listener);
-        Judged {
+        let judged = Judged {
             listener,
             facts,
             known,
@@ -253,7 +259,11 @@ impl Engine {
             wiring,
             store_fault,
             happened,
+        };
+        if commit {
+            self.remember_refusal(&judged);
         }
+        judged
     }
 
     /// The message the question is about.

@@ -82,10 +82,11 @@ fn searches(text: &mut String, options: &Options, ldap: &Served) {
     let Some(searches) = &ldap.searches else { return };
     let seconds = ldap.elapsed.as_secs_f64();
     let bound = options.people as f64 * (seconds / options.fresh as f64 + 1.0);
-    let Searches { logins, recipients, member, other } = searches;
+    let Searches { logins, owners, recipients, member, other } = searches;
     let _ = writeln!(
         text,
-        "searches at slapd: {} = logins {logins} + groups of a login {member} + recipients {recipients} + other {other}\n\
+        "searches at slapd: {} = logins {logins} + groups of a login {member} + owners of recipients {owners} + recipients {recipients} \
+         + other {other}\n\
          bound of the logins: {bound:.0} = {} x ({seconds:.1} s / {} s + 1)",
         searches.total(),
         options.people,

@@ -26,8 +26,10 @@ pub struct Slapd {
 #[derive(Default)]
 pub struct Searches {
     pub logins: u64,
+    /// Whose some recipients are, many in one search.
+    pub owners: u64,
     pub recipients: u64,
-    /// Of those, groups that list a login's account.
+    /// Groups that list a login's account.
     pub member: u64,
     /// The groups of the rules, and the health of the server.
     pub other: u64,
@@ -66,8 +68,9 @@ impl Slapd {
         for line in self.log()?.lines().filter(|line| line.contains(" SRCH base=")) {
             let is = |part| line.contains(part);
             *match () {
+                () if is("filter=\"(|(&") => &mut searches.owners,
                 () if is("(|(objectClass=inetOrgPerson)") => &mut searches.logins,
-                () if is("(member=uid=") => &mut searches.member,
+                () if is("(member=uid=") || is("(memberUid=user") => &mut searches.member,
                 () if is("(mail=") => &mut searches.recipients,
                 () => &mut searches.other,
             } += 1;
@@ -93,7 +96,7 @@ impl Slapd {
 
 impl Searches {
     pub fn total(&self) -> u64 {
-        self.logins + self.recipients + self.member + self.other
+        self.logins + self.owners + self.recipients + self.member + self.other
     }
 }
 

@@ -106,6 +106,7 @@ pub fn router(control: Control) -> Router {
         .route("/backup", post(deeds::backup))
         .route("/incidents", post(looking::incidents))
         .route("/incident", post(looking::incident))
+        .route("/kept/{id}", get(looking::kept))
         .route("/account", post(looking::account))
         .route("/accounts", get(looking::standings))
         .route("/accounts/top", get(looking::top))

@@ -1,13 +1,14 @@
 //! What people look at over the control socket: how it stands, suspensions, accounts, the audit.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::deeds::{Fault, bad, told};
 use crate::admin::{Control, Waits};
-use crate::engine::{DeedFault, FromNetwork, Opened, ShownAccount, Standing, Told};
+use crate::engine::{DeedFault, FromNetwork, Opened, Refused, ShownAccount, Standing, Told};
 use crate::mail::{Mode, Timestamp, rfc_3339};
 use crate::record::Deed;
 use crate::store::StoreFault;
@@ -93,6 +94,26 @@ pub(super) async fn incidents(
     found.map(Json).map_err(failed)
 }
 
+/// What is kept under an id beyond the memory of recent decisions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    Incident(Box<Told>),
+    Refusal(Refused),
+}
+
+pub(super) async fn kept(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+) -> Result<Json<Kept>, Fault> {
+    if let Some(told) = control.engine.incident(&id).await.map_err(failed)? {
+        return Ok(Json(Kept::Incident(Box::new(told))));
+    }
+    let refused = control.engine.refusal(&id).await.map_err(failed)?;
+    let none = || (StatusCode::NOT_FOUND, format!("nothing is kept under the id {id}"));
+    refused.map(|refused| Json(Kept::Refusal(refused))).ok_or_else(none)
+}
+
 /// By its id, or the one that stands against a login.
 pub(super) async fn incident(
     State(control): State<Control>,
@@ -145,7 +166,7 @@ pub(super) async fn from_network(
     let network = network.ok_or_else(|| {
         bad("expected an address or a network such as 192.0.2.0/24 or 2001:db8::/48")
     })?;
-    Ok(Json(control.engine.from_network(&network, (control.clock)())))
+    Ok(Json(control.engine.senders_in(&network, (control.clock)())))
 }
 
 pub(super) async fn audit(
@@ -187,5 +208,5 @@ pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
 }
 
 fn failed(fault: StoreFault) -> Fault {
-    (axum::http::StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
+    (StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
 }

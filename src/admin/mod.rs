@@ -15,7 +15,7 @@ pub use deeds::{
     ExemptionEnded, Forgotten, Released, Suspended,
 };
 pub use holds::{AskedHolds, HoldAction, ToldHold};
-pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Status, TopSender};
+pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Kept, Status, TopSender};
 pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};
 pub use peer::Peer;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode};
 
-use crate::admin::{self, Asked};
+use crate::admin::{self, Asked, Kept};
+use crate::cli::asking::moment;
 use crate::cli::source::{Control, Failed, Source};
-use crate::cli::{Exit, Output, say, shown, small_runtime};
+use crate::cli::suspensions::incident_words;
+use crate::cli::{Exit, Output, counted, say, shown, small_runtime};
 use crate::daemon::clock;
 use crate::decision::{DecisionId, Story};
 use crate::observe::{OBJECTIONS, PASSES};
@@ -56,16 +58,34 @@ pub(super) struct Arguments {
 /// Prints the story of each recipient. Exit code 1 when any would be refused, 75 when any deferred
 /// or held.
 pub(super) fn explain(arguments: Arguments) -> Exit {
-    match stories(&arguments) {
-        Ok(stories) => {
+    let told = match &arguments.id {
+        Some(pasted) => recalled(&arguments, pasted),
+        None => stories(&arguments).map(Recalled::Stories),
+    };
+    match told {
+        Ok(Recalled::Stories(stories)) => {
             say(&written(&stories, arguments.output));
             exit_of(&stories)
+        }
+        Ok(Recalled::Kept(kept, id)) => {
+            say(&match arguments.output {
+                Output::Json => serde_json::to_string_pretty(&kept).unwrap_or_default() + "\n",
+                Output::Human => kept_words(&kept, id.as_str()),
+            });
+            Exit::No
         }
         Err(Failed { exit, why }) => {
             eprintln!("{why}");
             exit
         }
     }
+}
+
+/// What an id stands for.
+enum Recalled {
+    Stories(Vec<Story>),
+    /// Its decision is forgotten, and this is kept of it.
+    Kept(Kept, DecisionId),
 }
 
 fn exit_of(stories: &[Story]) -> Exit {
@@ -81,11 +101,6 @@ fn exit_of(stories: &[Story]) -> Exit {
 
 fn stories(arguments: &Arguments) -> Result<Vec<Story>, Failed> {
     let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
-    if let Some(pasted) = &arguments.id {
-        let ids = pasted_ids(pasted)?;
-        let control = arguments.source.control()?;
-        return runtime.block_on(recall(&control, &ids));
-    }
     let asked = Asked {
         login: arguments.login.clone(),
         client: arguments.client.clone(),
@@ -106,6 +121,13 @@ fn stories(arguments: &Arguments) -> Result<Vec<Story>, Failed> {
     }
 }
 
+fn recalled(arguments: &Arguments, pasted: &str) -> Result<Recalled, Failed> {
+    let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
+    let ids = pasted_ids(pasted)?;
+    let control = arguments.source.control()?;
+    runtime.block_on(recall(&control, &ids))
+}
+
 fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, Failed> {
     let mut text = pasted.to_string();
     if pasted == "-" {
@@ -124,20 +146,61 @@ fn pasted_ids(pasted: &str) -> Result<Vec<DecisionId>, Failed> {
     Ok(ids)
 }
 
-async fn recall(control: &Control, ids: &[DecisionId]) -> Result<Vec<Story>, Failed> {
+async fn recall(control: &Control, ids: &[DecisionId]) -> Result<Recalled, Failed> {
     for id in ids {
+        let kept = match control.ask(Request::get(format!("/kept/{id}")), Vec::new()).await? {
+            (StatusCode::OK, body) => serde_json::from_slice::<Kept>(&body).ok(),
+            _ => None,
+        };
+        // A suspension's own decision tells less than the suspension.
+        if let Some(kept @ Kept::Incident(_)) = kept {
+            return Ok(Recalled::Kept(kept, *id));
+        }
         let request = Request::get(format!("/decision/{id}"));
         if let (StatusCode::OK, body) = control.ask(request, Vec::new()).await? {
-            return read_stories(&body);
+            return read_stories(&body).map(Recalled::Stories);
+        }
+        if let Some(kept) = kept {
+            return Ok(Recalled::Kept(kept, *id));
         }
     }
     let ids: Vec<&str> = ids.iter().map(DecisionId::as_str).collect();
     let why = format!(
-        "the daemon remembers no decision {}: it keeps the last {OBJECTIONS} refusals since its start and, where passes are logged, {PASSES} of them; its log has the line (id={})",
+        "the daemon remembers no decision {}: it keeps the last {OBJECTIONS} refusals since its start and, where passes are logged, {PASSES} of them, and the last refusals of each account for each reason by privacy.refusals; its log has the line (id={})",
         ids.join(" or "),
         ids[0]
     );
     Err(Failed { exit: Exit::NotFound, why })
+}
+
+fn kept_words(kept: &Kept, id: &str) -> String {
+    let refused = match kept {
+        Kept::Incident(told) => return incident_words(told),
+        Kept::Refusal(refused) => refused,
+    };
+    let Some(told) = refused.told.iter().find(|told| told.id == id) else { return String::new() };
+    let whom = told.login.as_deref().or(told.client.as_deref()).unwrap_or("somebody");
+    let mut text = format!("{} was refused: {}\n", shown(whom), refused.reason);
+    let mut row = |name: &str, value: &str| {
+        text += &format!("  {name:<10} {}\n", shown(value));
+    };
+    row("at", &moment(told.at));
+    row("client", told.client.as_deref().unwrap_or("unknown"));
+    row("sender", &told.sender);
+    if let Some(recipient) = &told.recipient {
+        row("recipient", recipient);
+    }
+    row("answer", &told.answer);
+    row(
+        "in all",
+        &format!(
+            "{} for this reason, from {} to {}",
+            counted(refused.count as usize, "refusal"),
+            moment(refused.first),
+            moment(refused.last)
+        ),
+    );
+    text
 }
 
 /// Judges by the file alone.

@@ -36,7 +36,7 @@ fn at_helper(queue: &QueueSource) -> Examined {
     match asked {
         Ok(Ok(())) => Examined::good(&name, "its queue helper answers"),
         Ok(Err(HelperFault::Refused(why))) => {
-            Examined::good(&name, &format!("its queue helper answers, to others: {why}"))
+            Examined::good(&name, format!("its queue helper answers, to others: {why}"))
         }
         Ok(Err(fault)) => Examined::fault(&name, fault.to_string()),
         Err(fault) => Examined::fault(&name, fault.to_string()),
@@ -50,14 +50,14 @@ fn at_postfix(mta: &str, folder: &Path) -> Vec<Examined> {
         Ok(services) if services.is_empty() => Vec::new(),
         Ok(services) => vec![Examined::warning(
             &name,
-            &format!(
+            format!(
                 "smtpd_proxy_filter is set ({}): there Postfix ignores HOLD and lets the mail pass; choose hold = \"defer\" for listeners that these services ask, or charge behind the filter",
                 services.join(", ")
             ),
         )],
         Err(why) => vec![Examined::warning(
             &name,
-            &format!("whether smtpd_proxy_filter is set is not known: {why}"),
+            format!("whether smtpd_proxy_filter is set is not known: {why}"),
         )],
     }
 }

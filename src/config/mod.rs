@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod networks;
 mod print;
+mod privacy;
 mod queue;
 mod quotas;
 mod replies;

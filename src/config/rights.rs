@@ -5,6 +5,7 @@ use regex::Regex;
 use crate::config::detector::read_detector;
 use crate::config::grants::{read_grants, read_ruling, read_sender};
 use crate::config::networks::{parse_fingerprint, parse_name, parse_network};
+use crate::config::privacy::read_privacy;
 use crate::config::quotas::read_quotas;
 use crate::config::replies::read_replies;
 use crate::decision::{
@@ -31,6 +32,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
     let detector = read_detector(reader, root, &mut groups);
     let sender = read_sender(reader, root, &mut groups);
     let quotas = read_quotas(reader, root, &mut groups);
+    let privacy = read_privacy(reader, root);
     let mut submit_table = root.table(reader, "submit");
     let submit_mode = submit_table.choice(reader, "mode", "enforce", &GRANT_MODES);
     submit_table.finish(reader);
@@ -55,6 +57,7 @@ pub(super) fn read_rules(reader: &mut Reader, root: &mut Table<'_, '_>, file: &s
         store_on_failure: OnFailure::Pass,
         detector,
         quotas,
+        privacy,
         groups,
         grants,
         sender,

@@ -10,12 +10,19 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::clock;
 use crate::daemon::outbox::Outbox;
 use crate::engine::{Engine, Standing};
-use crate::mail::{AccountKey, Mode};
+use crate::mail::{AccountKey, Mode, Timestamp};
 use crate::observe::Observer;
+use crate::record::{Notice, NoticeKind};
 use crate::suspension::State;
 
 /// A suspension that is over refuses nothing meanwhile: it is told so much later at most.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// A directory that is silent so many times in a row is degraded: three minutes.
+const SILENT: u32 = 18;
+
+/// How often what is kept too long is looked for.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// How often the groups of suspended accounts are put right.
 const RECONCILE_EVERY: Duration = Duration::from_secs(300);
@@ -52,13 +59,22 @@ impl Accounts {
     pub async fn tend(self, stop: CancellationToken) {
         let mut every = interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hourly = interval(HOUR);
         let mut is_failing = false;
+        let mut silent_for = 0;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = every.tick() => {}
+                _ = hourly.tick() => {
+                    if let Err(fault) = self.engine.forget_old(clock::now()).await {
+                        tracing::error!(%fault, "what is kept too long stays");
+                    }
+                    continue;
+                }
             }
             let at = clock::now();
+            self.watch_directory(&mut silent_for, at).await;
             match self.engine.tend(at).await {
                 Ok(census) => {
                     is_failing = false;
@@ -72,6 +88,27 @@ impl Accounts {
                 }
                 Err(_) => {}
             }
+        }
+    }
+    /// Tells once that no server of the directory answers any more.
+    async fn watch_directory(&self, silent_for: &mut u32, at: Timestamp) {
+        if !self.observer.metrics.directory.is_silent() {
+            *silent_for = 0;
+            return;
+        }
+        *silent_for = silent_for.saturating_add(1);
+        if *silent_for != SILENT {
+            return;
+        }
+        let kind = NoticeKind::DirectoryDegraded;
+        let mut notice =
+            Notice::new(&format!("directory-{}.{}", at.unix_ms(), kind.as_str()), kind, at);
+        notice.reason = Some(
+            "no server of the directory answers: people pass by what was known of them, and who is not known is deferred"
+                .into(),
+        );
+        if let Err(fault) = self.engine.announce(&notice).await {
+            tracing::error!(%fault, "nobody is told that the directory is silent");
         }
     }
 }

@@ -32,8 +32,8 @@ pub use reason::Reason;
 pub use replies::{Names as ReplyNames, Replies, Template, TemplateFault};
 pub use rules::{
     AtEnd, ChargeAt, DetectorRules, Facing, Gateway, GatewayMatch, Hold, Identity, Known,
-    KnownAuthor, Listener, OnFailure, OnGrant, RecipientRules, Rewrite, Rules, SenderRules,
-    Standing,
+    KnownAuthor, Listener, OnFailure, OnGrant, RecipientRules, Retention, Rewrite, Rules,
+    SenderRules, Standing,
 };
 pub use story::{Paths, Story, StoryStep};
 pub use trail::{Because, Check, Outcome, Step, Trail};

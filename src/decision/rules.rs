@@ -163,6 +163,24 @@ pub struct DetectorRules {
     pub suspension: suspension::Settings,
 }
 
+/// `[privacy]`: how long what is kept beside the records stays, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Whom a suspended account wrote to, after its suspension ended.
+    pub evidence_ms: i64,
+    /// Deeds, and suspensions that have ended.
+    pub audit_ms: i64,
+    pub refusals_ms: i64,
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { evidence_ms: 90 * DAY_MS, audit_ms: 365 * DAY_MS, refusals_ms: 30 * DAY_MS }
+    }
+}
+
 /// One `[[gateway]]`: hides the login of those who send through it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
@@ -222,6 +240,7 @@ pub struct Rules {
     pub store_on_failure: OnFailure,
     pub detector: DetectorRules,
     pub quotas: Quotas,
+    pub privacy: Retention,
 }
 
 impl Default for Rules {
@@ -249,6 +268,7 @@ impl Default for Rules {
             store_on_failure: OnFailure::Pass,
             detector: DetectorRules::default(),
             quotas: Quotas::default(),
+            privacy: Retention::default(),
         }
     }
 }

@@ -58,6 +58,23 @@ pub trait Directory: Send + Sync {
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup>;
 
+    /// The accounts behind these logins, one for each: `None` where there is none or more than one, or
+    /// nobody can say. For what is kept of an account and never for its rights, and slow.
+    fn owners<'a>(
+        &'a self,
+        logins: &'a [Login],
+        groups: &'a Groups,
+    ) -> Answer<'a, Vec<Option<AccountKey>>> {
+        Answer::Later(Box::pin(async move {
+            let mut owners = Vec::with_capacity(logins.len());
+            for login in logins {
+                let found = self.lookup(login, groups).wait().await;
+                owners.push(found.account().map(|account| account.key.clone()));
+            }
+            owners
+        }))
+    }
+
     /// How the account came to be in the group: names from the account to the group, both included.
     /// Empty when it is no member, or when nobody can say. Slow; for `explain` only.
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>>;
@@ -69,6 +86,9 @@ pub trait Directory: Send + Sync {
     fn refresh(&self, _groups: &Groups, _again: bool) -> Result<bool, String> {
         Ok(false)
     }
+
+    /// What it remembers of a login counts no longer where it can be asked for: a person has just changed something.
+    fn look_again(&self, _login: &Login) {}
 
     /// What it does by itself while the daemon runs, until `stop`; `None`: nothing.
     fn tend(&self, _stop: CancellationToken) -> Option<BoxFuture<'static, ()>> {

@@ -64,8 +64,8 @@ impl Engine {
                 (decide(case, Some(record), at), Change::default())
             };
             let mut change = change;
-            let found = decision.found.as_deref();
-            happened = self.tell_change(&about, BY_ITSELF, record, found, &mut change);
+            let by = Some((&decision, case.rules));
+            happened = self.tell_change(&about, BY_ITSELF, record, by, &mut change);
             decided = Some(decision);
             change
         };

@@ -113,12 +113,12 @@ impl Wanted<'_> {
         let silent = RecipientLookup::Unavailable;
         let asked = self.directory.recipient(self.recipient, author);
         let found = within_budget(asked, silent.clone()).await;
-        match (&found, self.recipient.without_extension(self.delimiters)) {
-            (RecipientLookup::NotFound, Some(plain)) => {
-                within_budget(self.directory.recipient(&plain, author), silent).await
-            }
-            _ => found,
+        if found == RecipientLookup::NotFound
+            && let Some(plain) = self.recipient.without_extension(self.delimiters)
+        {
+            return within_budget(self.directory.recipient(&plain, author), silent).await;
         }
+        found
     }
 }
 

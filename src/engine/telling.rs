@@ -3,6 +3,7 @@
 
 use compact_str::CompactString;
 
+use crate::decision::{Decision, Paths, Rules};
 use crate::detector::{Inspection, Test};
 use crate::engine::Engine;
 use crate::ledger::Meter;
@@ -68,9 +69,10 @@ impl Engine {
         about: &About<'_>,
         said: Said<'_>,
         before: &Record,
-        found: Option<&Inspection>,
+        by: Option<(&Decision, &Rules)>,
         change: &mut Change,
     ) -> Vec<Happened> {
+        let found = by.and_then(|(decision, _)| decision.found.as_deref());
         let Some(after) = change.record.take() else { return Vec::new() };
         let mut told = Told { about, said, change, happened: Vec::new() };
         let (old, new) = (before.suspension.as_deref(), after.suspension.as_deref());
@@ -84,6 +86,9 @@ impl Engine {
             }
         }
         let grade = |record: &Record| record.life.as_deref().and_then(|life| life.watch(about.at));
+        if let Some((decision, rules)) = by {
+            told.warn_of_quota(decision, rules);
+        }
         match (grade(before), grade(&after)) {
             (known, Some(watch)) if known.is_none_or(|known| known.grade < watch.grade) => {
                 told.notice(watch.grade, found);
@@ -213,6 +218,19 @@ impl Told<'_, '_> {
         notice.reason = finding.map(|finding| format!("{} {finding}", self.about.login));
         self.change.events.push(notice.to_event());
         self.happened.push(Happened::Noticed { login: self.about.login.into(), grade });
+    }
+
+    fn warn_of_quota(&mut self, decision: &Decision, rules: &Rules) {
+        let watched = decision.quota.iter().flat_map(|quota| &quota.verdict.watched);
+        for watched in watched.filter(|watched| watched.is_new) {
+            let kind = NoticeKind::QuotaWarning;
+            let used = watched.told(rules, &Paths::new());
+            let name = format!("{}-{}-{used}", self.about.account, self.about.at.unix_ms());
+            let mut notice = self.notice_of(id(&name, kind), kind);
+            notice.reason =
+                Some(format!("{} has nearly used up a quota: {used}", self.about.login));
+            self.change.events.push(notice.to_event());
+        }
     }
 
     fn of_suspension(&self, kind: NoticeKind, suspension: &Suspension) -> Notice {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::engine::Engine;
 use crate::engine::telling::{About, BY_ITSELF, Happened};
 use crate::mail::{AccountKey, Timestamp};
-use crate::record::{Change, Deed, Record, Table};
+use crate::record::{Change, Deed, Notice, Record, Table};
 use crate::store::StoreFault;
 use crate::suspension::State;
 
@@ -35,6 +35,12 @@ impl Engine {
         Ok(self.store.outbox(PAGE).await?.len())
     }
 
+    /// Sends out an event that is of no account.
+    pub async fn announce(&self, notice: &Notice) -> Result<(), StoreFault> {
+        let mut send = |_: &Record| Change { events: vec![notice.to_event()], ..Change::default() };
+        self.store.update(&AccountKey::stored("site"), &mut send).await
+    }
+
     /// A copy of the store, of one moment.
     pub async fn backup(&self, path: &Path, by: &str, at: Timestamp) -> Result<(), StoreFault> {
         let deed = Deed { detail: Some(path.display().to_string()), ..Deed::new(by, "backup", at) };
@@ -44,6 +50,7 @@ impl Engine {
 
     /// Goes through the accounts of note, ends what is over, and counts the others.
     pub async fn tend(&self, at: Timestamp) -> Result<Census, StoreFault> {
+        self.write_refusals().await?;
         let mut census = Census::default();
         let (mut after, mut noted) = (Box::<str>::default(), 0);
         loop {

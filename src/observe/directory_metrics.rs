@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use prometheus::core::Collector;
 use prometheus::{Gauge, Histogram};
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -72,6 +73,13 @@ impl DirectoryMetrics {
             entries: Kept::ALL.map(|kept| entries.with_label_values(&[kept.as_str()])),
             stale_age,
         })
+    }
+
+    /// There are servers, and none of them answers.
+    pub fn is_silent(&self) -> bool {
+        let families = self.server_up.collect();
+        let mut up = families.iter().flat_map(|family| family.get_metric()).peekable();
+        up.peek().is_some() && up.all(|server| server.get_gauge().get_value() < 0.5)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dovecot: doveadm-auth(1) and doveadm-kick(1).
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::queue::{Handled, Kickable};
 use crate::queue_helper::program::Program;
@@ -13,7 +13,7 @@ pub struct Dovecot {
 }
 
 impl Dovecot {
-    pub fn new(configuration: &PathBuf, doveadm: &PathBuf) -> Self {
+    pub fn new(configuration: &Path, doveadm: &Path) -> Self {
         Self { doveadm: Program::new(doveadm, "-c", configuration) }
     }
 

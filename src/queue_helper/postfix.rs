@@ -2,7 +2,7 @@
 //! what it did not name is looked up in the queue.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ struct Queued {
 }
 
 impl Postfix {
-    pub fn new(folder: &PathBuf, postsuper: &PathBuf, postqueue: &PathBuf) -> Self {
+    pub fn new(folder: &Path, postsuper: &Path, postqueue: &Path) -> Self {
         Self {
             postsuper: Program::new(postsuper, "-c", folder),
             postqueue: Program::new(postqueue, "-c", folder),

@@ -31,7 +31,7 @@ enum Place {
 }
 
 impl Sendmail {
-    pub fn new(cf: &PathBuf, sendmail: &PathBuf, queues: Vec<PathBuf>) -> Self {
+    pub fn new(cf: &Path, sendmail: &Path, queues: Vec<PathBuf>) -> Self {
         Self { sendmail: Program::new(sendmail, "-C", cf), queues }
     }
 

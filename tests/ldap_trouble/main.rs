@@ -15,6 +15,7 @@ mod logins;
 #[allow(dead_code, reason = "what the daemon's own tests need")]
 #[path = "../daemon/process.rs"]
 mod process;
+mod reading;
 mod recipients;
 mod results;
 mod server_answers;

@@ -22,6 +22,26 @@ fn prometheus_reads_gatepost_and_every_rule() {
     });
 }
 
+#[test]
+fn a_suspension_by_the_detector_reaches_the_help_desk() {
+    let site = Site::start();
+    let monitoring = Monitoring::start(&site.folder.path, site.http);
+    // Before anything happens, or the rule would not see that something did.
+    monitoring.wait_for("sum(gatepost_suspensions_total{mode=\"enforce\"}) == 0");
+    let mut answer = String::new();
+    for message in ["1", "2", "3"] {
+        answer = site.charge("alice", 300, message);
+    }
+    assert!(answer.starts_with("550 5.7.1"), "{answer}");
+    let call = monitoring.wait_for_alert("GatepostAccountSuspended");
+    assert_eq!(call.receiver, "helpdesk");
+    let told = call.alert.to_string();
+    assert!(!told.contains("alice"), "{told}");
+    let test = call.alert["labels"]["test"].as_str().expect("the test is told");
+    let counted = format!("gatepost_suspensions_total{{mode=\"enforce\",test=\"{test}\"}}");
+    assert_eq!(monitoring.query(&counted)[0].1, 1.0);
+}
+
 /// So that no rule waits for a series that never comes.
 #[test]
 fn every_metric_and_label_of_the_rules_is_gateposts() {
@@ -108,7 +128,7 @@ fn a_store_that_cannot_be_written_calls_the_pager_until_it_can() {
     let monitoring = Monitoring::start(&site.folder.path, site.http);
     monitoring.wait_for("gatepost_store_up == 1");
     site.let_it_write(false);
-    assert_eq!(site.charge("alice"), "DUNNO");
+    assert_eq!(site.charge("alice", 1, "1f2e.6561.3a.0"), "DUNNO");
     let call = monitoring.wait_for_alert("GatepostStoreFailing");
     assert_eq!(call.receiver, "pager");
     assert!(!monitoring.query("gatepost_store_errors_total{operation=\"commit\"} > 0").is_empty());

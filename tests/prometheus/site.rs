@@ -64,12 +64,13 @@ impl Site {
         prlimit(pid, Resource::Fsize, limit).expect("an own process takes limits");
     }
 
-    /// The answer to a whole message of this login, which is charged.
+    /// The answer to a whole message of this login, which is charged. `instance` tells one message from another.
     #[track_caller]
-    pub fn charge(&self, login: &str) -> String {
+    pub fn charge(&self, login: &str, recipients: u32, instance: &str) -> String {
         let login = format!("sasl_username={login}");
-        let envelope =
-            ["client_address=192.0.2.9", "recipient_count=1", "instance=1f2e.6561.3a.0", &login];
+        let (count, instance) =
+            (format!("recipient_count={recipients}"), format!("instance={instance}"));
+        let envelope = ["client_address=192.0.2.9", &count, &instance, &login];
         Client::tcp(self.port).ask(&request("END-OF-MESSAGE", &envelope))
     }
 
@@ -104,6 +105,8 @@ socket = "control.sock"
 type = "embedded"
 path = "store.redb"
 hash-key-file = "hash.key"
+[detector]
+mode = "enforce"
 [domains]
 local = ["example.org"]
 [[grant]]

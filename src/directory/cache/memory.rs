@@ -53,7 +53,8 @@ pub struct Limits {
 
 /// What the directory said of many keys. To be used within a tokio runtime.
 pub struct Cache<V> {
-    pub(super) entries: moka::sync::Cache<Arc<str>, Arc<Entry<V>>>,
+    /// Only what the directory has found, so nobody can choose keys that collide.
+    pub(super) entries: moka::sync::Cache<Arc<str>, Arc<Entry<V>>, foldhash::fast::RandomState>,
     /// Apart, so that invented logins never drive out real ones.
     pub(super) absent: moka::sync::Cache<Arc<str>, Gone>,
     /// Changes of the directory that were told.
@@ -95,7 +96,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
             .time_to_live(limits.negative.min(LONGEST_LIFE));
         let negative_ms = whole_ms(limits.negative);
         Arc::new(Self {
-            entries: entries.build(),
+            entries: entries.build_with_hasher(foldhash::fast::RandomState::default()),
             absent: absent.build(),
             changes: AtomicU64::default(),
             fresh_from: AtomicU64::default(),

@@ -155,7 +155,7 @@ impl Resolver {
             return Ok(Evidence { is_complete: true, ..Evidence::default() });
         }
         let mut evidence = Evidence {
-            direct: self.direct_groups(entry).await?,
+            direct: self.direct_groups(entry, groups).await?,
             sids: primary_group(entry).into_iter().collect(),
             is_complete: true,
         };
@@ -169,15 +169,17 @@ impl Resolver {
         Ok(evidence)
     }
 
-    /// The groups that list an object as their member.
-    pub(super) async fn direct_groups(&self, entry: &Entry) -> Result<HashSet<Dn>, Fault> {
+    /// The groups that list an account as their member, as far as the named ones need them.
+    async fn direct_groups(&self, entry: &Entry, groups: &GroupSet) -> Result<HashSet<Dn>, Fault> {
         let schema = &self.settings.schema;
         if schema.member_of.is_empty() {
             return self.groups_listing(entry).await;
         }
         let mut direct = self.dns(entry, &schema.member_of).await?;
         // memberOf is of DNs, and knows nothing of groups that list logins.
-        direct.extend(self.groups_with(self.by_login(entry)).await?);
+        if groups.list_logins() {
+            direct.extend(self.groups_with(self.by_login(entry)).await?);
+        }
         Ok(direct)
     }
 

@@ -176,7 +176,7 @@ impl Inner {
             let name = format!("group \"{name}\"");
             found.push(match group {
                 Found::Group(group) => match &group.tree {
-                    Some(tree) if tree.is_blind => {
+                    Some(tree) if tree.is_blind() => {
                         let what = format!(
                             "its members do not show it in {}: may it be read, and does the server keep it for all groups? Until then whoever is not seen in it may be a member",
                             self.settings.schema.member_of

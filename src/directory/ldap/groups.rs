@@ -2,7 +2,6 @@
 //! ahead, so that a lookup needs no walk: an account is a member where one of its own groups is in
 //! the tree of the named one.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,7 +12,8 @@ use crate::directory::ldap::dn::Dn;
 use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
-use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
+use crate::directory::ldap::reading::Reading;
+use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
 use crate::directory::ldap::sid::Sid;
 use crate::directory::ldap::tree::{Evidence, Lifetime, Tree};
@@ -23,9 +23,6 @@ use crate::rights::{Groups, Membership, Memberships};
 /// A tree beyond this is a fault, not a shorter tree. AD sites go to ten levels.
 const DEEPEST: usize = 100;
 const LARGEST: usize = 50_000;
-
-/// DNs in one filter; Windows AD refuses filters that are much longer.
-const DNS_A_FILTER: usize = 50;
 
 /// Groups read at once.
 pub(super) const AT_ONCE: usize = 4;
@@ -94,7 +91,7 @@ impl Group {
         let tree = self.tree.as_ref().filter(|tree| life.is_servable(tree.read_at, at));
         match tree {
             Some(tree) if tree.holds(evidence) => Membership::Yes,
-            Some(tree) if tree.is_blind => Membership::Unknown,
+            Some(tree) if tree.is_blind() => Membership::Unknown,
             Some(tree) if evidence.is_complete && life.is_fresh(tree.read_at, at) => Membership::No,
             None if evidence.direct.contains(&self.identity.dn) => Membership::Yes,
             _ => Membership::Unknown,
@@ -131,6 +128,14 @@ impl GroupSet {
         Memberships(self.found.iter().map(membership).collect())
     }
 
+    /// Whether an account may be in one of them by its login alone.
+    pub fn list_logins(&self) -> bool {
+        self.found.iter().any(|found| match found {
+            Found::Group(group) => group.tree.as_ref().is_none_or(|tree| tree.lists_logins),
+            _ => false,
+        })
+    }
+
     /// Since when nobody has seen what the groups are; `None`: all are fresh.
     pub fn stale_since(&self, life: Lifetime, at: Timestamp) -> Option<Timestamp> {
         let read = self.found.iter().filter_map(|found| Some(found.tree()?.read_at));
@@ -162,19 +167,15 @@ impl Resolver {
         before: &GroupSet,
         at: Timestamp,
     ) -> Result<GroupSet, Fault> {
-        let all = if names.is_empty() || self.has_member_of() {
-            None
-        } else {
-            match self.all_groups().await {
-                Err(fault) if !fault.is_of_the_question() => return Err(fault),
-                read => Some(read),
-            }
+        let reading = match names.is_empty() {
+            true => Reading::default(),
+            false => self.begin_reading().await?,
         };
-        let all = all.as_ref();
+        let reading = &reading;
         let read = stream::iter(names.iter().cloned())
             .map(|name| async move {
                 let before = before.find(&name);
-                match self.named(&name, before, all, at).await {
+                match self.named(&name, before, reading, at).await {
                     Err(fault) if fault.is_of_the_question() => {
                         Ok((kept(&name, before, fault), false))
                     }
@@ -190,16 +191,12 @@ impl Resolver {
         Ok(GroupSet { names, found, read_at: at, is_whole })
     }
 
-    fn has_member_of(&self) -> bool {
-        !self.settings.schema.member_of.is_empty()
-    }
-
     /// What becomes of one name, and whether it was read to its end.
     async fn named(
         &self,
         name: &str,
         before: Option<&Found>,
-        all: Option<&Result<HashSet<Dn>, Fault>>,
+        reading: &Reading,
         at: Timestamp,
     ) -> Result<(Found, bool), Fault> {
         let mut entries = self.groups_named(name).await?;
@@ -229,11 +226,11 @@ impl Resolver {
             id: self.id(&entry)?,
             dn: read_dn(entry.dn.as_bytes(), "the DN of a group")?,
         };
-        let read = match all.map(|all| all.as_ref().map_err(Clone::clone)).transpose() {
-            Ok(all) => self.tree(&entry, all, at).await,
-            Err(fault) => Err(fault),
+        let known = match before {
+            Some(Found::Group(group)) if group.identity.id == identity.id => group.tree.clone(),
+            _ => None,
         };
-        let read = match read {
+        let read = match self.tree(&entry, known.as_deref(), reading, at).await {
             Ok(tree) => Some(Arc::new(tree)),
             Err(fault) if !fault.is_of_the_question() => return Err(fault),
             Err(fault) => {
@@ -241,16 +238,12 @@ impl Resolver {
                 None
             }
         };
-        if read.as_ref().is_some_and(|tree| tree.is_blind)
-            && before.and_then(Found::tree).is_none_or(|tree| !tree.is_blind)
+        if read.as_ref().is_some_and(|tree| tree.is_blind())
+            && before.and_then(Found::tree).is_none_or(|tree| !tree.is_blind())
         {
             tracing::error!(group = ?name, attribute = self.settings.schema.member_of, "members of a group that the configuration names do not show it: whoever is not seen in it may be a member all the same");
         }
         let is_whole = read.is_some();
-        let known = match before {
-            Some(Found::Group(group)) if group.identity.id == identity.id => group.tree.clone(),
-            _ => None,
-        };
         Ok((Found::Group(Group { identity, tree: read.or(known) }), is_whole))
     }
 
@@ -292,21 +285,21 @@ impl Resolver {
         attributes
     }
 
-    /// The group and all nested in it, level by level. `all`: every group there is, where the server
-    /// keeps no memberOf.
+    /// The group and all nested in it, level by level. `before`: as it was read the last time.
     pub(super) async fn tree(
         &self,
         top: &Entry,
-        all: Option<&HashSet<Dn>>,
+        before: Option<&Tree>,
+        reading: &Reading,
         at: Timestamp,
     ) -> Result<Tree, Fault> {
         let mut tree = Tree { read_at: at, ..Tree::default() };
         let top_dn = self.enter(&mut tree, top)?;
         let mut level = vec![top_dn.ok_or_else(|| Fault::answer("a tree without a top"))?];
-        tree.is_blind = !self.member_of_tells(&level[0]).await?;
+        tree.sight = self.sight(&level[0], before.map(|tree| &tree.sight)).await?;
         for _ in 0..=DEEPEST {
             let mut below = Vec::new();
-            for entry in self.groups_within(&level, all).await? {
+            for entry in self.groups_within(&level, reading).await? {
                 below.extend(self.enter(&mut tree, &entry)?);
             }
             if tree.dns.len() > LARGEST {
@@ -316,6 +309,7 @@ impl Resolver {
                 )));
             }
             if below.is_empty() {
+                tree.lists_logins = reading.lists_logins(&tree);
                 return Ok(tree);
             }
             level = below;
@@ -330,57 +324,6 @@ impl Resolver {
             tree.sids.insert(sid);
         }
         Ok(tree.dns.insert(dn.clone()).then_some(dn))
-    }
-
-    /// The groups that are direct members of one of these.
-    async fn groups_within(
-        &self,
-        level: &[Dn],
-        all: Option<&HashSet<Dn>>,
-    ) -> Result<Vec<Entry>, Fault> {
-        let schema = &self.settings.schema;
-        let mut found = Vec::new();
-        if let Some(all) = all {
-            for group in level {
-                let members = self.member_dns(group).await?;
-                found.extend(members.intersection(all).map(|dn| Entry::new(dn.to_string())));
-            }
-            return Ok(found);
-        }
-        let attributes = self.group_attributes();
-        for part in level.chunks(DNS_A_FILTER) {
-            let within = part.iter().map(|dn| Filter::equal(&schema.member_of, dn.as_str()));
-            let filter = Filter::And(vec![
-                Filter::Raw(schema.group_filter.clone()),
-                Filter::Or(within.collect()),
-            ]);
-            let search = Search::below(&self.settings.group_base, filter.to_string(), &attributes);
-            found.extend(self.pool.list(&search).await?);
-        }
-        Ok(found)
-    }
-
-    /// The direct members of a group.
-    pub(super) async fn member_dns(&self, group: &Dn) -> Result<HashSet<Dn>, Fault> {
-        let schema = &self.settings.schema;
-        let names: Vec<&str> = schema.members.iter().map(|name| &**name).collect();
-        let Some(entry) = self.object(group.as_str(), &Filter::And(Vec::new()), &names).await?
-        else {
-            return Err(Fault::answer(format!("the group {group} went away")));
-        };
-        let mut members = HashSet::new();
-        for name in names {
-            members.extend(self.dns(&entry, name).await?);
-        }
-        Ok(members)
-    }
-
-    /// The DNs of all groups.
-    pub(super) async fn all_groups(&self) -> Result<HashSet<Dn>, Fault> {
-        let filter = self.settings.schema.group_filter.clone();
-        let search = Search::below(&self.settings.group_base, filter, NO_ATTRIBUTES);
-        let found = self.pool.list(&search).await?;
-        found.iter().map(|entry| read_dn(entry.dn.as_bytes(), "the DN of a group")).collect()
     }
 }
 
@@ -401,6 +344,7 @@ fn kept(name: &str, before: Option<&Found>, fault: Fault) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
     use std::time::Duration;
 
     /// What a group read at 1000 says to somebody at a moment, with answers fresh for 20 s and served

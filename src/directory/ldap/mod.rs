@@ -23,9 +23,11 @@ mod kerberos;
 mod member_of;
 mod membership;
 mod names;
+mod owners;
 mod path;
 mod people;
 mod pool;
+mod reading;
 mod recipient;
 mod resolver;
 mod restricted;
@@ -57,6 +59,7 @@ use crate::directory::ldap::credential::Credential;
 use crate::directory::ldap::discover::Dns;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::groups::{Found, GroupSet};
+use crate::directory::ldap::owners::Owners;
 use crate::directory::ldap::pool::Pool;
 use crate::directory::ldap::recipient::Recipient;
 use crate::directory::ldap::resolver::Resolver;
@@ -89,6 +92,7 @@ struct Inner {
     accounts: Arc<Cache<Subject>>,
     recipients: Arc<Cache<Recipient>>,
     restrictions: Arc<Cache<Restricted>>,
+    owners: Owners,
     groups: ArcSwap<GroupSet>,
     /// The groups of the rules, as they were last named.
     wanted: ArcSwap<Groups>,
@@ -151,6 +155,7 @@ impl LdapDirectory {
             accounts,
             recipients,
             restrictions,
+            owners: Owners::default(),
             groups: ArcSwap::from_pointee(GroupSet::default()),
             wanted: ArcSwap::from_pointee(Groups::default()),
             reading: tokio::sync::Mutex::new(()),
@@ -184,12 +189,24 @@ impl Directory for LdapDirectory {
         Answer::Later(Box::pin(inner.ask_account(login, groups)))
     }
 
+    fn look_again(&self, login: &Login) {
+        self.0.accounts.expire_one(login.folded());
+    }
+
     fn recipient<'a>(
         &'a self,
         recipient: &'a Address,
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
         self.0.recipient(recipient, author)
+    }
+
+    fn owners<'a>(
+        &'a self,
+        logins: &'a [Login],
+        _: &'a Groups,
+    ) -> Answer<'a, Vec<Option<AccountKey>>> {
+        Answer::Later(Box::pin(self.0.owners(logins)))
     }
 
     fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {

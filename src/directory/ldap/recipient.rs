@@ -15,6 +15,7 @@ use crate::directory::ldap::entry::Entry;
 use crate::directory::ldap::fault::Fault;
 use crate::directory::ldap::filter::Filter;
 use crate::directory::ldap::groups::{AT_ONCE, Found, Group, GroupSet, Identity};
+use crate::directory::ldap::reading::Reading;
 use crate::directory::ldap::resolver::{Resolver, read_dn};
 use crate::directory::ldap::settings::Settings;
 use crate::mail::{AccountKey, Address, Timestamp};
@@ -162,15 +163,14 @@ impl Resolver {
         at: Timestamp,
     ) -> Result<GroupSet, Fault> {
         let groups: Vec<Dn> = groups.cloned().collect();
-        let keeps_member_of = !self.settings.schema.member_of.is_empty();
-        let all = match groups.is_empty() || keeps_member_of {
-            true => None,
-            false => Some(self.all_groups().await?),
+        let reading = match groups.is_empty() {
+            true => Reading::default(),
+            false => self.begin_reading().await?,
         };
-        let all = all.as_ref();
+        let reading = &reading;
         let names = groups.iter().map(|dn| dn.as_str().into()).collect();
         let found = stream::iter(groups)
-            .map(|dn| async move { self.group_on_list(dn, all, at).await })
+            .map(|dn| async move { self.group_on_list(dn, reading, at).await })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -180,7 +180,7 @@ impl Resolver {
     async fn group_on_list(
         &self,
         dn: Dn,
-        all: Option<&HashSet<Dn>>,
+        reading: &Reading,
         at: Timestamp,
     ) -> Result<Found, Fault> {
         let identity = Identity { id: dn.to_string(), dn };
@@ -188,7 +188,7 @@ impl Resolver {
         let top = self.object(identity.dn.as_str(), &is_group, &self.group_attributes()).await?;
         Ok(match top {
             Some(top) => {
-                let tree = Some(Arc::new(self.tree(&top, all, at).await?));
+                let tree = Some(Arc::new(self.tree(&top, None, reading, at).await?));
                 Found::Group(Group { identity, tree })
             }
             // It is on the list: we may not see it, or it is gone.

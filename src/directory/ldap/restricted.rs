@@ -29,15 +29,16 @@ impl Inner {
         recipient: &'a Address,
         author: Author<'a>,
     ) -> Answer<'a, RecipientLookup> {
-        let Ok(key) = String::from_utf8(recipient.folded().to_vec()) else {
+        let folded = recipient.folded();
+        let Ok(key) = std::str::from_utf8(&folded) else {
             return Answer::Now(RecipientLookup::NotFound);
         };
         let fetch = || self.fetch_recipient(recipient);
-        let at_hand = self.recipients.at_hand(&key, |_| true, fetch);
+        let at_hand = self.recipients.at_hand(key, |_| true, fetch);
         match at_hand.map(|known| settled(known, author)) {
             Some(Ok(lookup)) => return Answer::Now(lookup),
             Some(Err(pair)) => {
-                let pair_key = pair_key(&key, &pair.1);
+                let pair_key = pair_key(key, &pair.1);
                 let is_usable = |known: &Restricted| known.recipient == pair.0;
                 let fetch = || self.fetch_restriction(&pair);
                 if let Some(known) = self.restrictions.at_hand(&pair_key, is_usable, fetch) {
@@ -46,7 +47,7 @@ impl Inner {
             }
             None => {}
         }
-        Answer::Later(Box::pin(self.ask_recipient(recipient, key, author)))
+        Answer::Later(Box::pin(self.ask_recipient(recipient, key.into(), author)))
     }
 
     async fn ask_recipient(

@@ -69,19 +69,13 @@ impl Inner {
         loop {
             tick.tick().await;
             self.count_entries();
-            let (wanted, set) = (self.wanted.load_full(), self.groups.load_full());
             let at = (self.clock)();
-            let half = self.cache.fresh / 2;
-            let most = if set.is_whole { half } else { half.min(GROUPS_RETRY) };
-            let is_old = !is_within(set.read_at, most.as_millis() as u64, at);
-            let is_due =
-                !set.is_of(&wanted) || (!wanted.is_empty() && (is_old || self.is_outdated()));
             let is_paused = failed_at
                 .is_some_and(|failed| is_within(failed, GROUPS_PAUSE.as_millis() as u64, at));
-            if !is_due || is_paused {
+            if is_paused || !self.are_groups_due() {
                 continue;
             }
-            match self.read_groups_now().await {
+            match self.read_due_groups().await {
                 Ok(()) => failed_at = None,
                 Err(fault) => {
                     if failed_at.replace(at).is_none() {
@@ -92,8 +86,20 @@ impl Inner {
         }
     }
 
-    async fn read_groups_now(&self) -> Result<(), Fault> {
+    fn are_groups_due(&self) -> bool {
+        let (wanted, set) = (self.wanted.load(), self.groups.load());
+        let half = self.cache.fresh / 2;
+        let most = if set.is_whole { half } else { half.min(GROUPS_RETRY) };
+        let is_old = || !is_within(set.read_at, most.as_millis() as u64, (self.clock)());
+        !set.is_of(&wanted) || (!wanted.is_empty() && (self.is_outdated() || is_old()))
+    }
+
+    /// Reads the groups, unless a question that could not wait just did.
+    async fn read_due_groups(&self) -> Result<(), Fault> {
         let _reading = self.reading.lock().await;
+        if !self.are_groups_due() {
+            return Ok(());
+        }
         let wanted = self.wanted.load_full();
         self.read_groups(&wanted).await
     }
@@ -128,7 +134,7 @@ impl Inner {
         });
         if touches_groups || changes.is_of_groups || changes.is_gap {
             self.changes_told.fetch_add(1, Ordering::SeqCst);
-            if let Err(fault) = self.read_groups_now().await {
+            if let Err(fault) = self.read_due_groups().await {
                 tracing::warn!(%fault, "a group has changed and cannot be read; what is known of it stays until it can");
             }
         }

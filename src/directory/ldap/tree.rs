@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::directory::ldap::dn::Dn;
+use crate::directory::ldap::member_of::Sight;
 use crate::directory::ldap::sid::Sid;
 use crate::mail::Timestamp;
 
@@ -25,8 +26,10 @@ pub(super) struct Tree {
     /// AD only.
     pub sids: HashSet<Sid>,
     pub read_at: Timestamp,
-    /// memberOf does not tell of its members: who is not seen in it may be in it all the same.
-    pub is_blind: bool,
+    /// Where memberOf does not tell of its members, who is not seen in it may be in it all the same.
+    pub sight: Sight,
+    /// One of its groups lists logins, of which memberOf knows nothing; or nobody can say.
+    pub lists_logins: bool,
 }
 
 /// What is known of an account's groups.
@@ -58,13 +61,18 @@ impl Lifetime {
 /// By what it says, whenever it was read.
 impl PartialEq for Tree {
     fn eq(&self, other: &Self) -> bool {
-        self.dns == other.dns && self.sids == other.sids && self.is_blind == other.is_blind
+        let said = |tree: &Self| (tree.is_blind(), tree.lists_logins);
+        self.dns == other.dns && self.sids == other.sids && said(self) == said(other)
     }
 }
 
 impl Eq for Tree {}
 
 impl Tree {
+    pub fn is_blind(&self) -> bool {
+        self.sight == Sight::Blind
+    }
+
     pub fn holds(&self, evidence: &Evidence) -> bool {
         evidence.direct.iter().any(|dn| self.dns.contains(dn))
             || evidence.sids.iter().any(|sid| self.sids.contains(sid))
