@@ -69,7 +69,7 @@ fn no_login_or_address_is_in_a_metric() {
     let labels = text.lines().filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
     for label in labels.flat_map(|labels| labels.split(',')) {
         let (name, value) = label.split_once('=').expect("a name and a value");
-        const NAMES: [&str; 18] = [
+        const NAMES: [&str; 20] = [
             "protocol",
             "stage",
             "action",
