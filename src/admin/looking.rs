@@ -163,7 +163,7 @@ pub(super) async fn from_network(
     let network = network.ok_or_else(|| {
         bad("expected an address or a network such as 192.0.2.0/24 or 2001:db8::/48")
     })?;
-    Ok(Json(control.engine.from_network(&network, (control.clock)())))
+    Ok(Json(control.engine.senders_in(&network, (control.clock)())))
 }
 
 pub(super) async fn audit(

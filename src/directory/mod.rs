@@ -87,6 +87,9 @@ pub trait Directory: Send + Sync {
         Ok(false)
     }
 
+    /// What it remembers of a login counts no longer where it can be asked for: a person has just changed something.
+    fn look_again(&self, _login: &Login) {}
+
     /// What it does by itself while the daemon runs, until `stop`; `None`: nothing.
     fn tend(&self, _stop: CancellationToken) -> Option<BoxFuture<'static, ()>> {
         None

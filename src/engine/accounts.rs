@@ -150,8 +150,8 @@ impl Engine {
     }
 
     /// Who sent from this network within the last day, the latest first; of those that sent last.
-    pub fn from_network(&self, network: &IpNet, at: Timestamp) -> Vec<FromNetwork> {
-        self.samples.from_network(network, at)
+    pub fn senders_in(&self, network: &IpNet, at: Timestamp) -> Vec<FromNetwork> {
+        self.samples.senders_in(network, at)
     }
 
     /// The login an account sent with last; else its key.

@@ -124,7 +124,7 @@ impl Samples {
     }
 
     /// The latest first.
-    pub fn from_network(&self, network: &IpNet, at: Timestamp) -> Vec<FromNetwork> {
+    pub fn senders_in(&self, network: &IpNet, at: Timestamp) -> Vec<FromNetwork> {
         let samples = self.0.lock();
         let is_inside = |sample: &&Sample| {
             at.ms_since(sample.at) < AGE_MS

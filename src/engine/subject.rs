@@ -72,6 +72,10 @@ impl Engine {
         let login = Login::parse(name.as_bytes()).ok_or(DeedFault::NoLogin)?;
         let rules = self.rules();
         let mut facts = Facts::at_stage(Protocol::PolicyDelegation, Stage::Mail);
+        if let Some(directory) = &self.directory {
+            // Whoever acts on a login has perhaps just changed its password.
+            directory.look_again(rules.rewrite(&login).as_ref().unwrap_or(&login));
+        }
         facts.login = Some(login);
         let known = self.gather(&facts, &rules).await;
         let listener = Listener::of_no_socket();

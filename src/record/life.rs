@@ -194,8 +194,10 @@ mod tests {
         record
     }
 
+    type Happening = (&'static str, fn(&mut Record, i64));
+
     /// What may happen to a record, at a moment.
-    fn happenings() -> Vec<(&'static str, fn(&mut Record, i64))> {
+    fn happenings() -> Vec<Happening> {
         vec![
             ("watched", |record, ms| _ = record.notice(Grade::Watched, at(ms))),
             ("held", |record, ms| _ = record.notice(Grade::Held, at(ms))),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::mail::AccountKey;
 use crate::record::{Change, Event, Record, Row, Table};
-use crate::store::{Judge, Operation, Store, StoreFault};
+use crate::store::{Judge, Operation, Rows, Store, StoreFault};
 
 /// Enough that two cores rarely meet on one lock.
 const SHARDS: usize = 16;
@@ -18,12 +18,14 @@ const SHARDS: usize = 16;
 /// Events that nobody takes must not fill the memory; an event has some hundred bytes.
 pub const OUTBOX_LIMIT: usize = 10_000;
 
+type RowKey = (Table, Box<str>);
+
 /// Records in shards, each under a lock of its own; the account longest untouched goes first when a
 /// shard is full.
 pub struct Memory {
     shards: Vec<Mutex<LruCache<AccountKey, Record>>>,
     outbox: Mutex<VecDeque<Event>>,
-    rows: Mutex<BTreeMap<(Table, Box<str>), Box<str>>>,
+    rows: Mutex<BTreeMap<RowKey, Box<str>>>,
     /// Records and their bytes.
     accounts: AtomicU64,
     bytes: AtomicU64,
@@ -155,12 +157,7 @@ impl Store for Memory {
         Box::pin(async move { Ok(self.rows.lock().get(&(table, key.into())).cloned()) })
     }
 
-    fn rows<'a>(
-        &'a self,
-        table: Table,
-        after: &'a str,
-        limit: usize,
-    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+    fn rows<'a>(&'a self, table: Table, after: &'a str, limit: usize) -> Operation<'a, Rows> {
         Box::pin(async move {
             let kept = self.rows.lock();
             let from = (Bound::Excluded((table, after.into())), Bound::Unbounded);

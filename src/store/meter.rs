@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::mail::AccountKey;
 use crate::record::{Event, Row, Table};
-use crate::store::{Judge, Operation, Store, StoreFault};
+use crate::store::{Judge, Operation, Rows, Store, StoreFault};
 
 /// What a store is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +114,7 @@ impl Store for Metered {
         self.run(Call::Row, move |store| store.row(table, key))
     }
 
-    fn rows<'a>(
-        &'a self,
-        table: Table,
-        after: &'a str,
-        limit: usize,
-    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+    fn rows<'a>(&'a self, table: Table, after: &'a str, limit: usize) -> Operation<'a, Rows> {
         self.run(Call::Rows, move |store| store.rows(table, after, limit))
     }
 

@@ -22,6 +22,9 @@ pub use meter::Metered;
 /// An operation under way.
 pub type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreFault>> + Send + 'a>>;
 
+/// Keys and values, in the order of the keys.
+pub type Rows = Vec<(Box<str>, Box<str>)>;
+
 /// What is run on a record. Pure: a store that loses a race runs it again on the newer record.
 pub type Judge<'a> = &'a mut (dyn FnMut(&Record) -> Change + Send);
 
@@ -67,12 +70,7 @@ pub trait Store: Send + Sync {
     fn row<'a>(&'a self, table: Table, key: &'a str) -> Operation<'a, Option<Box<str>>>;
 
     /// Up to `limit` rows whose keys come after `after`, in the order of their bytes. Not for a hot path.
-    fn rows<'a>(
-        &'a self,
-        table: Table,
-        after: &'a str,
-        limit: usize,
-    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>>;
+    fn rows<'a>(&'a self, table: Table, after: &'a str, limit: usize) -> Operation<'a, Rows>;
 
     /// Puts rows in place and takes others away, all in one commit. Two changes of one row that are under way at once
     /// are the caller's to avoid.

@@ -31,6 +31,14 @@ impl<V: Send + Sync + 'static> Cache<V> {
         changed.map(|(_, entry)| entry.expire()).count()
     }
 
+    /// One entry is no longer fresh, and neither is what lookups under way will find.
+    pub fn expire_one(&self, key: &str) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if let Some(entry) = self.entries.get(key) {
+            entry.expire();
+        }
+    }
+
     /// What the directory did not know, or knew twice, is asked for again: an object came, changed
     /// its names, or went.
     pub fn forget_absent(&self) {

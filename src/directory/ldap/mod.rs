@@ -189,6 +189,10 @@ impl Directory for LdapDirectory {
         Answer::Later(Box::pin(inner.ask_account(login, groups)))
     }
 
+    fn look_again(&self, login: &Login) {
+        self.0.accounts.expire_one(login.folded());
+    }
+
     fn recipient<'a>(
         &'a self,
         recipient: &'a Address,

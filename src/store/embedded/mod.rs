@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::ledger::HashKey;
 use crate::mail::{AccountKey, Timestamp};
 use crate::record::{Change, Event, Record, Row, Table};
-use crate::store::{Judge, Operation, Store, StoreFault};
+use crate::store::{Judge, Operation, Rows, Store, StoreFault};
 
 use file::{File, Opener, RECORDS};
 use outbox::Outbox;
@@ -295,12 +295,7 @@ impl Store for Embedded {
         Box::pin(self.reading(move |inner| inner.read_row(table, &key)))
     }
 
-    fn rows<'a>(
-        &'a self,
-        table: Table,
-        after: &'a str,
-        limit: usize,
-    ) -> Operation<'a, Vec<(Box<str>, Box<str>)>> {
+    fn rows<'a>(&'a self, table: Table, after: &'a str, limit: usize) -> Operation<'a, Rows> {
         let after = after.to_owned();
         Box::pin(self.reading(move |inner| inner.read_rows(table, &after, limit)))
     }

@@ -5,9 +5,9 @@ use std::ops::Bound;
 use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use crate::record::{Row, Table};
-use crate::store::StoreFault;
 use crate::store::embedded::file::{RECORDS, ROWS};
 use crate::store::embedded::{Inner, unavailable};
+use crate::store::{Rows, StoreFault};
 
 impl Inner {
     pub(super) fn put_rows(&self, rows: Vec<Row>) {
@@ -40,11 +40,11 @@ impl Inner {
         table: Table,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<(Box<str>, Box<str>)>, StoreFault> {
+    ) -> Result<Rows, StoreFault> {
         let database = self.database.read();
         let Some(database) = &*database else { return Err(unavailable("its file failed")) };
         let code = table as u8;
-        let read = || -> Result<Vec<_>, redb::Error> {
+        let read = || -> Result<Rows, redb::Error> {
             let rows = database.begin_read()?.open_table(ROWS)?;
             let range = (Bound::Excluded((code, after)), Bound::Excluded((code + 1, "")));
             let mut read = Vec::new();
