@@ -12,6 +12,7 @@ mod answers;
 mod broken_requests;
 mod command_line;
 mod corners;
+mod deeds;
 mod drain;
 mod explain;
 mod export;
