@@ -97,6 +97,7 @@ pub fn router(control: Control) -> Router {
         .route("/explain", post(ask))
         .route("/decision/{id}", get(recall))
         .route("/holds", post(holds::ask_holds))
+        .route("/suspensions/queue", post(holds::ask_queue))
         .route("/release", post(deeds::release))
         .route("/suspend", post(deeds::suspend))
         .route("/exempt", post(deeds::exempt))

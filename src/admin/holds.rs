@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::deeds::{Fault, bad, told};
-use crate::admin::{Control, Peer};
+use crate::admin::{AskedName, Control, Peer, looking};
 use crate::engine::{Ended, HOLD_MS, Held, HoldEnd, LetGo, Settler};
 use crate::mail::Timestamp;
+use crate::queue::Handled;
 use crate::store::StoreFault;
 
 /// What `gatepost hold` asks for.
@@ -52,7 +53,7 @@ pub struct ToldHold {
     /// hold, suspend, quota
     pub grade: String,
     pub held_by: String,
-    /// released, dropped, gone, failed; `None`: it is on hold.
+    /// released, dropped, held, gone, failed; `None`: it is on hold.
     pub outcome: Option<String>,
     /// Of a failure.
     pub why: Option<String>,
@@ -81,6 +82,48 @@ pub(super) async fn ask_holds(
     };
     let settler = Settler { by: &by, note: &asked.note, at: (control.clock)() };
     let ended = control.engine.let_go(&control.helpers, held, how, Some(&settler)).await;
+    let ended = ended.map_err(unavailable)?;
+    record(&control, &settler, &ended);
+    Ok(Json(ended.iter().map(|ended| ToldHold::of(&ended.held, Some(ended))).collect()))
+}
+
+/// What `gatepost suspensions queue` asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedQueue {
+    /// The id of a suspension, or a login it stands against.
+    pub name: String,
+    /// Else it is dropped.
+    pub hold: bool,
+    pub note: String,
+    /// Only tells what may be in the queue.
+    pub dry_run: bool,
+}
+
+/// Everything of a suspended account that is still in a queue is put on hold, or dropped.
+pub(super) async fn ask_queue(
+    State(control): State<Control>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(asked): Json<AskedQueue>,
+) -> Result<Json<Vec<ToldHold>>, Fault> {
+    let by = control.operators.admit(peer)?;
+    if asked.note.trim().is_empty() {
+        return Err(bad("expected a note that says why"));
+    }
+    let name = AskedName { login: asked.name.clone() };
+    let Json(found) = looking::incident(State(control.clone()), Json(name)).await?;
+    let at = (control.clock)();
+    let queued = control.engine.queued(&control.helpers, &found.incident, at).await;
+    let settler = Settler { by: &by, note: &asked.note, at };
+    if asked.dry_run {
+        return Ok(Json(queued.iter().map(|held| ToldHold::of(held, None)).collect()));
+    }
+    if asked.hold {
+        let held = control.engine.hold_back(&control.helpers, queued, &settler).await;
+        let held = held.map_err(unavailable)?;
+        return Ok(Json(held.iter().map(|(held, done)| ToldHold::held(held, done)).collect()));
+    }
+    let ended = control.engine.let_go(&control.helpers, queued, LetGo::Drop, Some(&settler)).await;
     let ended = ended.map_err(unavailable)?;
     record(&control, &settler, &ended);
     Ok(Json(ended.iter().map(|ended| ToldHold::of(&ended.held, Some(ended))).collect()))
@@ -143,6 +186,16 @@ fn record(control: &Control, settler: &Settler<'_>, ended: &[Ended]) {
 }
 
 impl ToldHold {
+    /// One that was to be put on hold.
+    fn held(held: &Held, done: &Handled) -> Self {
+        let (outcome, why) = match done {
+            Handled::Done => ("held", None),
+            Handled::Gone => ("gone", None),
+            Handled::Failed(why) => ("failed", Some(why.clone())),
+        };
+        Self { outcome: Some(outcome.into()), why, ..Self::of(held, None) }
+    }
+
     fn of(held: &Held, ended: Option<&Ended>) -> Self {
         let wait = i64::try_from(HOLD_MS).unwrap_or(i64::MAX);
         let due = Timestamp::from_unix_ms(held.at.unix_ms().saturating_add(wait));

@@ -14,7 +14,7 @@ pub use deeds::{
     AskedBackup, AskedExempt, AskedRelease, AskedReset, AskedSuspend, Deed, Exempted,
     ExemptionEnded, Forgotten, Released, Suspended,
 };
-pub use holds::{AskedHolds, HoldAction, ToldHold};
+pub use holds::{AskedHolds, AskedQueue, HoldAction, ToldHold};
 pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Kept, Status, TopSender};
 pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};

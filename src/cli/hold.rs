@@ -7,7 +7,9 @@ use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 
-use crate::admin::{AskedHolds, HoldAction, ToldHold};
+use serde::Serialize;
+
+use crate::admin::{AskedHolds, AskedQueue, HoldAction, ToldHold};
 use crate::cli::asking::{finish, table, written};
 use crate::cli::source::{Daemon, Failed};
 use crate::cli::{Exit, Output, counted, small_runtime};
@@ -78,6 +80,51 @@ pub(super) struct Settle {
     daemon: Daemon,
 }
 
+#[derive(clap::Args)]
+#[command(
+    after_help = "Found by the queue ids of its envelopes, and in Postfix by the addresses it sent with. What is put on hold stands in
+gatepost hold list until a person lets it go.
+
+Exit codes: 0 done; 1 a wrong argument; 3 the daemon cannot be reached; 4 no such suspension; 5 not permitted; 75
+some could not be settled now.
+
+Examples:
+  gatepost suspensions queue alice --hold --note 'looking into it' --dry-run
+  gatepost suspensions queue 5ZVW5GFY91HA --drop --note 'a thief, ticket 4711'"
+)]
+pub(super) struct Queue {
+    /// Its id, or a login it stands against
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    id: String,
+    /// Put it on hold
+    #[arg(long, required_unless_present = "drop", conflicts_with = "drop")]
+    hold: bool,
+    /// Remove it; nobody is told
+    #[arg(long)]
+    drop: bool,
+    /// Why; it is kept in the audit
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    note: String,
+    /// Only tell what may be in the queue
+    #[arg(long)]
+    dry_run: bool,
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn queue(queue: &Queue) -> Exit {
+    let asked = AskedQueue {
+        name: queue.id.clone(),
+        hold: queue.hold,
+        note: queue.note.clone(),
+        dry_run: queue.dry_run,
+    };
+    let action = if queue.drop { HoldAction::Drop } else { HoldAction::List };
+    settled(ask(&queue.daemon, "/suspensions/queue", &asked), queue.output, action)
+}
+
 pub(super) fn hold(command: &Command) -> Exit {
     let (asked, daemon, output) = match command {
         Command::List(list) => (listing(list), &list.daemon, list.output),
@@ -88,9 +135,12 @@ pub(super) fn hold(command: &Command) -> Exit {
             (settling(settle, HoldAction::Drop), &settle.daemon, settle.output)
         }
     };
-    let holds = ask(daemon, &asked);
+    settled(ask(daemon, "/holds", &asked), output, asked.action)
+}
+
+fn settled(holds: Result<Vec<ToldHold>, Failed>, output: Output, action: HoldAction) -> Exit {
     let failed = holds.as_ref().is_ok_and(|holds| holds.iter().any(|hold| hold.why.is_some()));
-    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, asked.action)))) {
+    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, action)))) {
         Exit::Done if failed => Exit::Deferred,
         exit => exit,
     }
@@ -118,11 +168,11 @@ fn settling(settle: &Settle, action: HoldAction) -> AskedHolds {
     }
 }
 
-fn ask(daemon: &Daemon, asked: &AskedHolds) -> Result<Vec<ToldHold>, Failed> {
+fn ask(daemon: &Daemon, path: &str, asked: &impl Serialize) -> Result<Vec<ToldHold>, Failed> {
     let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
     let control = daemon.control()?;
     let (status, body) = runtime.block_on(async {
-        let response = control.begin("/holds", asked, PATIENCE).await?;
+        let response = control.begin(path, asked, PATIENCE).await?;
         let (status, mut body) = (response.status(), response.into_body());
         let mut all = Vec::new();
         while let Some(piece) = control.next(&mut body).await? {
@@ -164,7 +214,7 @@ fn words(holds: &[ToldHold], action: HoldAction) -> String {
 /// `3 messages: 2 released, 1 gone`
 fn summary(holds: &[ToldHold]) -> String {
     let mut text = counted(holds.len(), "message");
-    let outcomes = ["released", "dropped", "gone", "failed"].map(|word| {
+    let outcomes = ["released", "dropped", "held", "gone", "failed"].map(|word| {
         let number = holds.iter().filter(|hold| hold.outcome.as_deref() == Some(word)).count();
         (word, number)
     });

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::admin::{AskedIncidents, AskedName};
 use crate::cli::asking::{finish, moment, post, since, table, until, written};
+use crate::cli::hold;
 use crate::cli::looking::Asked;
 use crate::cli::source::Failed;
 use crate::cli::{Exit, counted, shown};
@@ -34,6 +35,8 @@ pub(super) enum Suspensions {
         #[command(flatten)]
         asked: Asked,
     },
+    /// Hold or drop everything of it that is still in the queue, whether gatepost held it or not
+    Queue(hold::Queue),
     /// Every recipient, queue id and client network since its first message, as CSV or JSON
     Export {
         /// Its id, or a login it stands against
@@ -45,6 +48,7 @@ pub(super) enum Suspensions {
 
 pub(super) fn suspensions(command: &Suspensions) -> Exit {
     finish(match command {
+        Suspensions::Queue(queue) => return hold::queue(queue),
         Suspensions::List { all, since, asked } => {
             let since = since.unwrap_or_default();
             let question = AskedIncidents { since, standing: !all };

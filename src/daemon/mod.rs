@@ -202,8 +202,10 @@ pub async fn run(
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
     });
-    let timer = holds::Timer::new(&engine, &observer, &helpers, clock::now);
-    tokio::spawn(timer.run(stop.clone()));
+    if !helpers.is_empty() {
+        let timer = holds::Timer::new(&engine, &observer, &helpers, clock::now);
+        tokio::spawn(timer.run(stop.clone()));
+    }
     health.set_ready(true);
     ready();
     tell_systemd(&[NotifyState::Ready]);

@@ -69,11 +69,7 @@ impl Engine {
             decided = Some(decision);
             change
         };
-        let kept = if commit && is_charged {
-            self.store.update(&charged.account, &mut run).await
-        } else {
-            self.store.preview(&charged.account, &mut run).await
-        };
+        let kept = self.change(&charged.account, &mut run, commit && is_charged).await;
         let decision = decided.unwrap_or_else(|| decide(case, None, at));
         if !commit || kept.is_err() {
             happened.clear();

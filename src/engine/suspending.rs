@@ -321,10 +321,17 @@ impl Engine {
         judge: Judge<'_>,
         commit: bool,
     ) -> Result<(), StoreFault> {
-        if commit {
-            self.store.update(account, judge).await
-        } else {
-            self.store.preview(account, judge).await
+        if !commit {
+            return self.store.preview(account, judge).await;
+        }
+        match self.store.update(account, judge).await {
+            // What is done must not wait for those who are told of it.
+            Err(StoreFault::OutboxFull(limit)) => {
+                tracing::error!(%account, limit, "the outbox is full: nobody is told of a change");
+                let mut mute = |record: &Record| Change { events: Vec::new(), ..judge(record) };
+                self.store.update(account, &mut mute).await
+            }
+            done => done,
         }
     }
 

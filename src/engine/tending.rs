@@ -110,7 +110,7 @@ impl Engine {
             happened = self.tell_change(&about, BY_ITSELF, record, None, &mut change);
             change
         };
-        self.store.update(account, &mut settle).await?;
+        self.change(account, &mut settle, true).await?;
         census.happened.append(&mut happened);
         Ok(())
     }

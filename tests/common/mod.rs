@@ -98,7 +98,7 @@ impl Site {
     }
 
     pub fn of(config: Config, directory: Option<Arc<dyn Directory>>) -> Self {
-        let store = Arc::new(Memory::new(NonZeroUsize::new(100).expect("not zero")));
+        let store = Arc::new(Memory::new(NonZeroUsize::new(20_000).expect("not zero")));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let listener = Arc::clone(&config.startup.listen[0].listener);
         let engine = Engine::new(

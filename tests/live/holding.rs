@@ -18,7 +18,7 @@ fn what_is_released_goes_out_and_what_is_dropped_is_gone(door: Door) {
     let lab = stolen::lab(door, ENFORCING);
     let helper = Helper::start(&lab.folder.path, &postfix(&lab.folder.path));
     let alice = || lab.submission("alice");
-    stolen::live_quietly(lab.ports.mx, alice, &lab.local, &lab.external);
+    stolen::live_quietly(&lab.gatepost, lab.ports.mx, alice, &lab.local, &lab.external);
     let told = stolen::play(alice(), &lab.external);
     until("they lie in the queue", || (lab.postfix.held().len() == told.held).then_some(()));
     settle(&lab.gatepost, &told, || {});
@@ -29,11 +29,40 @@ fn what_is_released_goes_out_and_what_is_dropped_is_gone(door: Door) {
 }
 
 #[test]
+fn what_is_still_in_the_queue_is_held_and_dropped_with_the_suspension() {
+    let lab = stolen::lab(Door::Policy, ENFORCING);
+    let helper = Helper::start(&lab.folder.path, &postfix(&lab.folder.path));
+    let alice = || lab.submission("alice");
+    stolen::live_quietly(&lab.gatepost, lab.ports.mx, alice, &lab.local, &lab.external);
+    let told = stolen::play(alice(), &lab.external);
+    until("they lie in the queue", || (lab.postfix.held().len() == told.held).then_some(()));
+    let queue = |how: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        let control = lab.gatepost.people().with_file_name("control.sock");
+        command.args(["suspensions", "queue", "alice", "--note", "a thief"]).args(how);
+        let done = command.arg("--control").arg(control).output().expect("gatepost runs");
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        String::from_utf8(done.stdout).expect("text")
+    };
+    assert!(queue(&["--hold", "--dry-run"]).contains("kept until a person decides"));
+    // The two that went out are gone.
+    let words = format!("messages: {} held, 2 gone\n", told.held);
+    let said = queue(&["--hold"]);
+    assert!(said.ends_with(&words), "{said}");
+    let held = list(&lab.gatepost);
+    assert!(held.iter().all(|one| one["released_at"].is_null()), "{held:?}");
+    assert!(queue(&["--drop"]).contains(&format!("{} dropped", told.held)));
+    assert!(lab.postfix.held().is_empty());
+    assert!(list(&lab.gatepost).is_empty());
+    drop(helper);
+}
+
+#[test]
 fn so_it_is_in_sendmail() {
     let lab = sendmail::stolen::lab();
     let helper = Helper::start_free(&lab.folder.path, &lab.sendmail.helped(&lab.folder.path));
     let alice = || lab.submission("alice");
-    stolen::live_quietly(lab.mx(), alice, &lab.local, &lab.external);
+    stolen::live_quietly(&lab.gatepost, lab.mx(), alice, &lab.local, &lab.external);
     let told = stolen::play(alice(), &lab.external);
     until("Sendmail holds them", || (lab.sendmail.queued("hf").len() == told.held).then_some(()));
     settle(&lab.gatepost, &told, || lab.sendmail.run_queue());
@@ -47,7 +76,7 @@ fn so_it_is_in_sendmail() {
 fn without_its_helper_a_message_stays_on_hold_and_the_command_says_so() {
     let lab = stolen::lab(Door::Policy, ENFORCING);
     let alice = || lab.submission("alice");
-    stolen::live_quietly(lab.ports.mx, alice, &lab.local, &lab.external);
+    stolen::live_quietly(&lab.gatepost, lab.ports.mx, alice, &lab.local, &lab.external);
     let told = stolen::play(alice(), &lab.external);
     let done = hold(&lab.gatepost, &["drop", "--login", "alice", "--note", "n"]);
     assert_eq!(done.status.code(), Some(75), "{done:?}");

@@ -61,7 +61,13 @@ fn where_only_rcpt_is_asked_an_announcement_to_all_staff_suspends_nobody() {
 
 fn observed_he_is_told_of_and_nobody_is_hurt(door: Door) {
     let lab = lab(door, "");
-    live_quietly(lab.ports.mx, || lab.submission("alice"), &lab.local, &lab.external);
+    live_quietly(
+        &lab.gatepost,
+        lab.ports.mx,
+        || lab.submission("alice"),
+        &lab.local,
+        &lab.external,
+    );
     let mut thief = lab.submission("alice");
     for message in 1..=8 {
         let marker = marker("observed");
@@ -82,7 +88,7 @@ fn observed_he_is_told_of_and_nobody_is_hurt(door: Door) {
 
 fn steal(lab: &Lab) {
     let alice = || lab.submission("alice");
-    live_quietly(lab.ports.mx, alice, &lab.local, &lab.external);
+    live_quietly(&lab.gatepost, lab.ports.mx, alice, &lab.local, &lab.external);
     let mut others = [alice(), alice()];
     let told = play(alice(), &lab.external);
     until("they lie in the queue", || (lab.postfix.held().len() == told.held).then_some(()));
@@ -110,6 +116,7 @@ pub struct Told {
 /// A login with a contact: he has written to it, and was answered. So nobody is new to it.
 #[track_caller]
 pub fn live_quietly(
+    gatepost: &Gatepost,
     mx: crate::door::Port,
     login: impl Fn() -> Session,
     local: &Sink,
@@ -118,11 +125,22 @@ pub fn live_quietly(
     let marker_of_friend = marker("friend");
     Session::open(mx).send("friend@far.test", "alice@local.test", &marker_of_friend).assert_ok();
     local.wait_for(&marker_of_friend);
+    until("the friend is known", || knows_somebody(gatepost, "alice").then_some(()));
     for _ in 0..2 {
         let marker = marker("quiet");
         login().send("alice@local.test", "friend@far.test", &marker).assert_ok();
         external.wait_for(&marker);
     }
+}
+
+/// Whether somebody is no stranger to the login; marks come some time after the answer.
+fn knows_somebody(gatepost: &Gatepost, login: &str) -> bool {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    let control = gatepost.people().with_file_name("control.sock");
+    command.args(["accounts", "show", login, "--output", "json", "--control"]).arg(control);
+    let done = command.output().expect("gatepost runs");
+    let shown: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap_or_default();
+    shown["contacts"].as_u64().is_some_and(|contacts| contacts > 0)
 }
 
 /// A thief writes to people new to the login, one by one: two messages go out, the next are held, and the sixth
@@ -186,7 +204,13 @@ fn explain(gatepost: &Gatepost, id: &str) -> String {
 
 /// Messages to a hundred people each, all new: held from the first, and suspended soon.
 fn hundreds(lab: &Lab) {
-    live_quietly(lab.ports.mx, || lab.submission("alice"), &lab.local, &lab.external);
+    live_quietly(
+        &lab.gatepost,
+        lab.ports.mx,
+        || lab.submission("alice"),
+        &lab.local,
+        &lab.external,
+    );
     let mut thief = lab.submission("alice");
     let markers: Vec<String> = (0..6).map(|_| marker("hundred")).collect();
     let accepted: Vec<bool> =
@@ -203,7 +227,13 @@ fn hundreds(lab: &Lab) {
 
 /// alice writes to all 300 of the company once, and goes on with her work.
 fn announce(lab: &Lab) {
-    live_quietly(lab.ports.mx, || lab.submission("alice"), &lab.local, &lab.external);
+    live_quietly(
+        &lab.gatepost,
+        lab.ports.mx,
+        || lab.submission("alice"),
+        &lab.local,
+        &lab.external,
+    );
     let mut alice = lab.submission("alice");
     let [staff, after] = ["staff", "after"].map(marker);
     send_to(&mut alice, &staff, 300).assert_ok();

@@ -9,7 +9,7 @@ use crate::stolen;
 fn a_thief_is_held_from_the_third_message_and_suspended_by_the_sixth() {
     let lab = lab();
     let alice = || lab.submission("alice");
-    stolen::live_quietly(lab.mx(), alice, &lab.local, &lab.external);
+    stolen::live_quietly(&lab.gatepost, lab.mx(), alice, &lab.local, &lab.external);
     let mut others = [alice(), alice()];
     let told = stolen::play(alice(), &lab.external);
     until("Sendmail holds them", || (lab.sendmail.queued("hf").len() == told.held).then_some(()));
@@ -25,7 +25,7 @@ fn a_thief_is_held_from_the_third_message_and_suspended_by_the_sixth() {
 fn a_message_to_a_hundred_people_is_held_and_leaks_nothing() {
     let lab = lab();
     let alice = || lab.submission("alice");
-    stolen::live_quietly(lab.mx(), alice, &lab.local, &lab.external);
+    stolen::live_quietly(&lab.gatepost, lab.mx(), alice, &lab.local, &lab.external);
     let marker = marker("hundred");
     stolen::send_to(&mut alice(), &marker, 100).assert_ok();
     until("Sendmail holds it", || (!lab.sendmail.queued("hf").is_empty()).then_some(()));
