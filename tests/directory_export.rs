@@ -294,6 +294,7 @@ fn person(
         state: AccountState::Enabled,
         dn: None,
         password_set: None,
+        other_address: None,
     };
     let memberships = Memberships(groups.iter().copied().collect());
     Holder { account: Arc::new(account), age_ms: 0, memberships }

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::Tryable;
+use crate::admin::Actions;
 use crate::admin::holds;
 use crate::admin::notify;
 use crate::admin::rights;
@@ -30,7 +30,7 @@ pub struct Control {
     pub clock: fn() -> Timestamp,
     pub started: Timestamp,
     pub operators: Arc<Operators>,
-    pub actions: Arc<dyn Tryable>,
+    pub actions: Arc<dyn Actions>,
 }
 
 impl Control {

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::admin::Control;
 use crate::admin::deeds::{Fault, bad, told};
+use crate::admin::{Control, Waits};
 use crate::engine::{DeedFault, FromNetwork, Opened, Refused, ShownAccount, Standing, Told};
 use crate::mail::{Mode, Timestamp, rfc_3339};
 use crate::record::Deed;
@@ -74,6 +74,9 @@ pub struct Status {
     pub shadow_breaker: Option<Opened>,
     /// Events that no action has taken yet.
     pub outbox: usize,
+    /// What is behind each action.
+    #[serde(default)]
+    pub actions: Vec<Waits>,
     /// Why the store cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
@@ -198,6 +201,7 @@ pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
         shadow_breaker: engine.opened_breaker(Mode::Observe),
         store: outbox.as_ref().err().map(ToString::to_string),
         outbox: outbox.unwrap_or_default(),
+        actions: control.actions.waits(),
         messages: control.observer.metrics.detection.charged(),
         last_question: control.observer.metrics.last_question(),
     })

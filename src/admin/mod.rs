@@ -16,7 +16,7 @@ pub use deeds::{
 };
 pub use holds::{AskedHolds, AskedQueue, HoldAction, ToldHold};
 pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Kept, Status, TopSender};
-pub use notify::{AskedTest, Tried, Tryable};
+pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};
 pub use peer::Peer;
 pub use rights::{AskedHolders, AskedRights, HoldersFault, holders, portray};

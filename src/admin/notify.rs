@@ -1,12 +1,12 @@
 //! Tests of actions over the control socket.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::admin::Control;
+use crate::admin::{Control, Peer};
 
 /// What `gatepost notify-test` asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,11 +19,18 @@ pub struct AskedTest {
 /// What came of one action.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tried {
+    /// `None`: it worked.
+    pub fault: Option<String>,
+    #[serde(flatten)]
+    pub waits: Waits,
+}
+
+/// What is behind one action.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waits {
     pub action: String,
     /// webhook, mail, command, directory
     pub kind: String,
-    /// `None`: it worked.
-    pub fault: Option<String>,
     /// Events that wait for it, and those that nobody tries to deliver any longer.
     pub waiting: usize,
     pub dead: usize,
@@ -31,16 +38,20 @@ pub struct Tried {
     pub last_fault: Option<String>,
 }
 
-/// The actions, as far as they can be tried out.
-pub trait Tryable: Send + Sync {
+/// The actions, as far as people look at them.
+pub trait Actions: Send + Sync {
+    fn waits(&self) -> Vec<Waits>;
+
     /// Does every action, or the one of this name, once.
     fn try_out(&self, action: Option<String>) -> BoxFuture<'_, Vec<Tried>>;
 }
 
 pub(super) async fn ask_test(
+    ConnectInfo(peer): ConnectInfo<Peer>,
     State(control): State<Control>,
     Json(asked): Json<AskedTest>,
 ) -> Result<Json<Vec<Tried>>, (StatusCode, String)> {
+    control.operators.admit(peer)?;
     let tried = control.actions.try_out(asked.action.clone()).await;
     match (tried.is_empty(), asked.action) {
         (false, _) => Ok(Json(tried)),

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::admin::{AskedAudit, AskedName, AskedNetwork, Status, TopSender};
+use crate::admin::{AskedAudit, AskedName, AskedNetwork, Status, TopSender, Waits};
 use crate::cli::asking::{finish, get, moment, post, since, table, until, written};
 use crate::cli::source::Daemon;
 use crate::cli::suspensions::{envelopes, readings};
@@ -63,6 +63,16 @@ fn status_words(status: &Status) -> String {
         None => format!("store       up, {} waiting\n", counted(status.outbox, "event")),
         Some(why) => format!("store       DOWN: {}\n", shown(why)),
     };
+    for Waits { action, waiting, dead, last_fault, .. } in &status.actions {
+        let waiting = counted(*waiting, "event");
+        let letters = counted(*dead, "dead letter");
+        let last = last_fault.as_deref().map(|why| format!("; the last fault: {}", shown(why)));
+        text += &format!(
+            "action      {}: {waiting} waiting, {letters}{}\n",
+            shown(action),
+            last.unwrap_or_default()
+        );
+    }
     text
 }
 

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 
-use crate::admin::{AskedTest, Tried};
+use crate::admin::{AskedTest, Tried, Waits};
 use crate::cli::source::{Control, Daemon, Failed};
 use crate::cli::{Exit, counted, say, shown, small_runtime};
 
@@ -68,9 +68,9 @@ async fn ask(control: &Control, action: Option<String>) -> Result<(StatusCode, B
 }
 
 fn written(tried: &[Tried]) -> String {
-    let width = tried.iter().map(|tried| tried.action.chars().count()).max().unwrap_or(0);
+    let width = tried.iter().map(|tried| tried.waits.action.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for Tried { action, kind, fault, waiting, dead, last_fault } in tried {
+    for Tried { fault, waits: Waits { action, kind, waiting, dead, last_fault } } in tried {
         let outcome =
             fault.as_deref().map_or_else(|| "ok".into(), |why| format!("FAULT {}", shown(why)));
         text += &format!("{:<width$}  {kind:<7}  {outcome}\n", shown(action));
@@ -94,12 +94,14 @@ mod tests {
     #[test]
     fn each_action_has_a_line_and_one_more_where_something_waits() {
         let tried = |action: &str, fault: Option<&str>, waiting, dead| Tried {
-            action: action.into(),
-            kind: "webhook".into(),
             fault: fault.map(Into::into),
-            waiting,
-            dead,
-            last_fault: fault.map(Into::into),
+            waits: Waits {
+                action: action.into(),
+                kind: "webhook".into(),
+                waiting,
+                dead,
+                last_fault: fault.map(Into::into),
+            },
         };
         let told = written(&[
             tried("pager", None, 0, 0),

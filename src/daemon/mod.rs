@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::action::Limits;
-use crate::admin::{Control, Health, Tryable, control_router, page_router};
+use crate::admin::{Actions, Control, Health, control_router, page_router};
 use crate::config::{Config, DirectorySource, Startup, StoreSource};
 use crate::daemon::outbox::Outbox;
 use crate::daemon::serve::Door;
@@ -193,10 +193,11 @@ pub async fn run(
     let marking = Arc::clone(&engine);
     let until_stopped = stop.clone();
     tokio::spawn(async move { marking.keep_marking(until_stopped).await });
+    let acting = tokio::spawn(Arc::clone(&outbox).run(stop.clone()));
     let accounts =
         tending::Accounts { engine: Arc::clone(&engine), observer: Arc::clone(&observer) };
     tokio::spawn(accounts.tend(stop.clone()));
-    let acting = tokio::spawn(outbox.run(stop.clone()));
+    tokio::spawn(tending::reconcile(Arc::clone(&engine), outbox, stop.clone()));
     let tending = directory.as_ref().and_then(|directory| {
         let _ = directory.refresh(&engine.rules().groups, false);
         directory.tend(stop.clone()).map(tokio::spawn)
@@ -350,7 +351,7 @@ impl Doors<'_> {
             clock: clock::now,
             started: clock::now(),
             operators: Arc::new(startup.operators.clone()),
-            actions: Arc::clone(self.outbox) as Arc<dyn Tryable>,
+            actions: Arc::clone(self.outbox) as Arc<dyn Actions>,
         };
         accepting.spawn(serve::control(control, control_router(state), self.stop.clone()));
         if let Some(http) = http {

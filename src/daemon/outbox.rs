@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::action::directory::Directory;
 use crate::action::{Action, Kind, Lane, Limits, Next, Queue, Settings, Told, arrived, lanes};
-use crate::admin::{Tried, Tryable};
+use crate::admin::{Actions, Tried, Waits};
 use crate::mail::{AccountKey, Timestamp};
 use crate::observe::{ActionMetrics, ActionResult};
 use crate::record::{Event, Notice, NoticeKind, Row, Table};
@@ -216,7 +216,6 @@ impl Outbox {
         let action = &*desk.lane.name;
         let rows = match outcome {
             Ok(()) => {
-                tracing::info!(action, events = places.len(), "an action is done");
                 let rows = {
                     let mut queue = desk.queue.lock();
                     let told = queue.told(&places);
@@ -225,6 +224,8 @@ impl Outbox {
                     rows
                 };
                 self.keep(rows, stop).await;
+                // From here on nothing does it again.
+                tracing::info!(action, events = places.len(), "an action is done");
                 self.metrics.done(desk.lane.kind, ActionResult::Ok, at);
                 self.count();
                 return;
@@ -254,6 +255,11 @@ impl Outbox {
                 return;
             }
         }
+    }
+
+    /// Whether an action keeps a group.
+    pub fn has_groups(&self) -> bool {
+        self.desks.iter().any(|desk| desk.lane.kind == Kind::Directory)
     }
 
     /// Makes the groups of suspended accounts what they should be, whatever others did to them. `suspended`: whom a
@@ -321,21 +327,24 @@ impl Outbox {
         }
         let trials = trials.into_iter().map(|desk| async {
             let fault = desk.lane.action.act(&told, at).await.err();
-            let queue = desk.queue.lock();
-            Tried {
-                action: desk.lane.name.to_string(),
-                kind: desk.lane.kind.as_str().into(),
-                fault,
-                waiting: queue.waiting(),
-                dead: queue.dead(),
-                last_fault: queue.last_fault().map(Into::into),
-            }
+            Tried { fault, waits: desk.waits() }
         });
         futures_util::future::join_all(trials).await
     }
 }
 
 impl Desk {
+    fn waits(&self) -> Waits {
+        let queue = self.queue.lock();
+        Waits {
+            action: self.lane.name.to_string(),
+            kind: self.lane.kind.as_str().into(),
+            waiting: queue.waiting(),
+            dead: queue.dead(),
+            last_fault: queue.last_fault().map(Into::into),
+        }
+    }
+
     /// Whom an action has put into its group, or taken out.
     fn member_row(&self, told: &Told) -> Option<Row> {
         let Action::Directory(_) = &self.lane.action else { return None };
@@ -356,7 +365,11 @@ fn member_key(lane: &str, account: &str) -> String {
     format!("member/{lane}/{account}")
 }
 
-impl Tryable for Outbox {
+impl Actions for Outbox {
+    fn waits(&self) -> Vec<Waits> {
+        self.desks.iter().map(|desk| desk.waits()).collect()
+    }
+
     fn try_out(&self, action: Option<String>) -> futures_util::future::BoxFuture<'_, Vec<Tried>> {
         Box::pin(self.try_out(action))
     }

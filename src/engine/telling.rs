@@ -247,6 +247,8 @@ impl Told<'_, '_> {
         let mut notice = Notice::new(&id, kind, self.about.at);
         notice.account = Some(self.about.account.to_string());
         notice.login = Some(self.about.login.into());
+        notice.other_address =
+            self.about.holder.and_then(|account| account.other_address.as_deref().map(Into::into));
         notice.mta = Some(self.about.mta.into()).filter(|mta: &String| !mta.is_empty());
         notice
     }

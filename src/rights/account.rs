@@ -21,6 +21,8 @@ pub struct Account {
     pub dn: Option<Box<str>>,
     /// When its password was last set, where the directory tells.
     pub password_set: Option<Timestamp>,
+    /// Where its owner reads mail elsewhere, where the directory tells; none of its own addresses.
+    pub other_address: Option<Box<str>>,
 }
 
 impl Account {

@@ -66,14 +66,19 @@ impl Site {
 
     /// A question of a mail server, and the answer.
     pub fn ask(&self) -> String {
+        self.send(0)
+    }
+
+    /// A message of alice to one of many strangers, and the answer.
+    pub fn send(&self, number: usize) -> String {
         let mut stream =
             UnixStream::connect(self.folder.0.join("policy.sock")).expect("it listens");
-        stream
-            .write_all(
-                b"request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\ninstance=1\n\
-                  sender=a@example.org\nrecipient_count=1\nsasl_method=PLAIN\nsasl_username=alice\n\n",
-            )
-            .expect("asked");
+        let question = format!(
+            "request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\ninstance={number}\n\
+             sender=alice@example.org\nrecipient=stranger{number}@far.test\nrecipient_count=1\n\
+             sasl_method=PLAIN\nsasl_username=alice\nclient_address=192.0.2.9\n\n"
+        );
+        stream.write_all(question.as_bytes()).expect("asked");
         let mut answer = String::new();
         BufReader::new(&stream).read_line(&mut answer).expect("answered");
         answer.trim_end().into()

@@ -1,6 +1,7 @@
 //! An HTTP server that takes calls of webhooks, and answers as it is told to.
 
 use crate::process::until;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -53,6 +54,15 @@ struct State {
 
 impl Hook {
     pub fn open(manner: Manner) -> Hook {
+        Hook::open_by(manner, None)
+    }
+
+    /// By TLS, and answers well.
+    pub fn open_tls(config: Arc<ServerConfig>) -> Hook {
+        Hook::open_by(OK, Some(config))
+    }
+
+    fn open_by(manner: Manner, tls: Option<Arc<ServerConfig>>) -> Hook {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let port = listener.local_addr().expect("an address").port();
         let state = Arc::new(Mutex::new(State { manner, calls: Vec::new(), held: Vec::new() }));
@@ -60,8 +70,15 @@ impl Hook {
         let serving = hook.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let serving = serving.clone();
-                thread::spawn(move || serving.serve(stream));
+                let (serving, tls) = (serving.clone(), tls.clone());
+                thread::spawn(move || match tls {
+                    None => serving.serve(&stream, &stream),
+                    Some(config) => {
+                        let session = ServerConnection::new(config).ok()?;
+                        let mut secure = StreamOwned::new(session, stream.try_clone().ok()?);
+                        serving.serve(&stream, &mut secure)
+                    }
+                });
             }
         });
         hook
@@ -94,16 +111,16 @@ impl Hook {
         })
     }
 
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+    fn serve(&self, socket: &TcpStream, mut stream: impl Read + Write) -> Option<()> {
         if self.state.lock().expect("whole").manner == Manner::Refuses {
             return None;
         }
-        let call = read(&stream)?;
+        let call = read(&mut stream)?;
         let manner = {
             let mut state = self.state.lock().expect("whole");
             state.calls.push(call);
             if state.manner == Manner::Hangs {
-                state.held.push(stream.try_clone().ok()?);
+                state.held.push(socket.try_clone().ok()?);
             }
             state.manner
         };
@@ -118,11 +135,13 @@ impl Hook {
     }
 }
 
-fn answer(stream: &mut TcpStream, status: &str) -> Option<()> {
-    write!(stream, "HTTP/1.1 {status}\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").ok()
+fn answer(stream: &mut impl Write, status: &str) -> Option<()> {
+    let head = format!("HTTP/1.1 {status}\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.flush().ok()
 }
 
-fn read(stream: &TcpStream) -> Option<Call> {
+fn read(stream: impl Read) -> Option<Call> {
     let mut from = BufReader::new(stream);
     let mut line = String::new();
     from.read_line(&mut line).ok()?;

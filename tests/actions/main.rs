@@ -8,10 +8,15 @@ mod process;
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod sink;
 
+#[path = "../ldap_server/tls.rs"]
+#[allow(dead_code, reason = "each test takes what it needs")]
+mod tls;
+
 mod commands;
 mod crash;
 mod daemon;
 mod hook;
+mod life;
 mod mails;
 mod outbox;
 mod verdicts;

@@ -8,6 +8,7 @@ use gatepost::record::{Notice, NoticeKind};
 
 use crate::hook::{FAILS, Hook, Manner, OK};
 use crate::outbox::{SECRET, Site, notice, short, suspended};
+use crate::tls::Authority;
 
 pub fn webhook(name: &str, hook: &Hook) -> String {
     format!(
@@ -77,6 +78,33 @@ fn a_server_that_fails_or_refuses_is_called_until_it_works() {
         assert_eq!(site.metric(DONE), 2);
         assert!(hook.calls().iter().all(|call| call.path == "/hook"), "no redirect is followed");
     }
+}
+
+#[test]
+fn tls_is_verified_by_authority_and_name() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let well = Hook::open_tls(authority.server(&["localhost"]));
+    let others = [
+        Hook::open_tls(stranger.server(&["localhost"])),
+        Hook::open_tls(authority.server(&["hooks.example.org"])),
+        Hook::open_tls(authority.expired_server(&["localhost"])),
+    ];
+    let folder = crate::outbox::Folder::new();
+    let ca = folder.write("ca.pem", &authority.pem);
+    let action = |name: &str, hook: &Hook| {
+        let url = format!("https://localhost:{}/hook", hook.port);
+        let ca = format!("ca-file = \"{}\"\n", ca.display());
+        webhook(name, hook).replace(&hook.url(), &url) + &ca
+    };
+    let names = ["stranger", "other-name", "expired"];
+    let text: String = names.iter().zip(&others).map(|(name, hook)| action(name, hook)).collect();
+    let site = Site::new(&(action("well", &well) + &text));
+    site.send(&[suspended("e1")]);
+    site.wait_for_metric(DONE, 1);
+    site.wait_for_metric(FAILED, 6);
+    assert_eq!(well.ids(), ["e1"]);
+    assert!(others.iter().all(|hook| hook.calls().is_empty()), "nothing is told to others");
+    assert_eq!(site.kept(), ["expired/e1", "other-name/e1", "stranger/e1"]);
 }
 
 #[test]

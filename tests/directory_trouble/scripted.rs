@@ -77,6 +77,7 @@ fn account(login: &Login) -> Account {
         state: AccountState::Enabled,
         dn: None,
         password_set: None,
+        other_address: None,
     }
 }
 

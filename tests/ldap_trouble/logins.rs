@@ -248,3 +248,21 @@ async fn hostile_recipients_are_not_found() {
     let found = site.recipient("alice@example.org", gatepost::directory::Author::Nobody).await;
     assert!(matches!(found, RecipientLookup::Found(_)));
 }
+
+#[tokio::test]
+async fn the_other_address_is_the_first_that_is_none_of_the_account_itself() {
+    let mut directory = people();
+    directory
+        .person("judy")
+        .add("otherMailbox", "JUDY@example.org")
+        .add("otherMailbox", "judy@home.test")
+        .add("otherMailbox", "judy@work.test");
+    let server = Server::start(directory);
+    let site = Site::with(&[&server], |plan| {
+        plan.settings.schema.other_address = vec!["info".into(), "otherMailbox".into()];
+    });
+    for (login, expected) in [("judy", Some("judy@home.test")), ("bob", None)] {
+        let Lookup::Found(holder) = site.lookup(login).await else { panic!("{login} is there") };
+        assert_eq!(holder.account.other_address.as_deref(), expected, "{login}");
+    }
+}

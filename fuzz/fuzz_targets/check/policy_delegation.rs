@@ -268,6 +268,7 @@ impl Directory {
                 state,
                 dn: None,
                 password_set: None,
+                other_address: None,
             };
             let memberships = Memberships([membership; 3].into_iter().collect());
             Lookup::Found(Holder { account: account.into(), age_ms: 0, memberships })

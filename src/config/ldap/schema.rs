@@ -51,6 +51,7 @@ fn read_attributes(reader: &mut Reader, table: &mut Table<'_, '_>, schema: &mut 
         ("expires", &mut schema.expires),
         ("locked", &mut schema.locked),
         ("password-set", &mut schema.password_set),
+        ("other-address", &mut schema.other_address),
     ] {
         *of = table.all_parsed(reader, key, of, attribute);
     }

@@ -52,6 +52,7 @@ pub(super) fn found(memberships: &[Membership]) -> Lookup {
             state: AccountState::Enabled,
             dn: None,
             password_set: None,
+            other_address: None,
         }),
         age_ms: 0,
         memberships: Memberships(memberships.iter().copied().collect()),

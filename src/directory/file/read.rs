@@ -94,6 +94,7 @@ fn read_account(
     let aliases = table.texts(reader, "aliases");
     let id = table.text(reader, "id");
     let state = table.choice(reader, "state", "enabled", &STATES);
+    let other_address = table.text(reader, "other-address");
     let recipient = read_recipient(reader, &mut table);
     table.finish(reader);
     let Some(login) = login else { return };
@@ -133,6 +134,7 @@ fn read_account(
         state,
         dn: None,
         password_set: None,
+        other_address: other_address.map(|item| item.value.into()),
     };
     content.accounts.push(Entry { account: Arc::new(account), groups: HashSet::new() });
     pending.push(recipient);

@@ -14,7 +14,7 @@ use crate::directory::ldap::resolver::{NO_ATTRIBUTES, Resolver, read_dn};
 use crate::directory::ldap::sid::Sid;
 use crate::directory::ldap::state::Standing;
 use crate::directory::ldap::tree::Evidence;
-use crate::mail::{AccountKey, Login, Timestamp};
+use crate::mail::{AccountKey, Address, Login, Timestamp};
 use crate::rights::{Account, Holder, Membership, Memberships};
 
 /// The directory's name in account keys.
@@ -93,6 +93,7 @@ impl Resolver {
             &schema.expires,
             &schema.locked,
             &schema.password_set,
+            &schema.other_address,
         ] {
             attributes.extend(names.iter().map(|name| &**name));
         }
@@ -116,11 +117,19 @@ impl Resolver {
         let standing = Standing::read(entry, &settings.schema).map_err(Fault::answer)?;
         let dn = read_dn(entry.dn.as_bytes(), "the DN of an account")?;
         let name = entry.first_of(&settings.schema.names);
+        let addresses = self.names().addresses(entry);
+        let is_other = |text: &&str| {
+            let folded = Address::from_internal(text.as_bytes()).folded();
+            !addresses.iter().any(|own| **own == *folded)
+        };
+        let others = settings.schema.other_address.iter();
+        let other = others.flat_map(|name| entry.texts(name)).find(is_other);
         let account = Account {
             key: AccountKey::object(DIRECTORY, &self.id(entry)?),
             name: one_line(name.unwrap_or(&entry.dn)).into(),
             logins: self.names().logins(entry).into(),
-            addresses: self.names().addresses(entry).into(),
+            other_address: other.map(Into::into),
+            addresses: addresses.into(),
             // Before any expiry; [`Subject::holder`] knows the moment.
             state: standing.state(Timestamp::from_unix_ms(0)),
             dn: Some(entry.dn.as_str().into()),

@@ -31,6 +31,8 @@ pub(super) struct KeptAccount {
     standing: Standing,
     /// `y`, `n` and `?`, one for each group of the snapshot.
     memberships: String,
+    #[serde(default)]
+    other_address: Option<Box<str>>,
 }
 
 impl KeptAccount {
@@ -55,6 +57,7 @@ impl KeptAccount {
                 .iter()
                 .map(|membership| letter(*membership))
                 .collect(),
+            other_address: account.other_address.clone(),
         })
     }
 
@@ -67,6 +70,7 @@ impl KeptAccount {
             state: self.standing.state(Timestamp::from_unix_ms(0)),
             dn: self.shown_dn.clone(),
             password_set: self.standing.password_set,
+            other_address: self.other_address.clone(),
         };
         Subject {
             account: Arc::new(account),

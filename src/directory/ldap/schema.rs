@@ -63,6 +63,8 @@ pub struct Schema {
     pub locked: Vec<String>,
     /// When the password was last set; shown only.
     pub password_set: Vec<String>,
+    /// Where an account's owner reads mail elsewhere.
+    pub other_address: Vec<String>,
     /// True-like: a recipient takes mail from logged-in senders only.
     pub authenticated_only: String,
     /// DNs of those a recipient takes mail from.
@@ -108,6 +110,7 @@ impl Schema {
             // The lockout bit is computed (MS-ADTS 3.1.1.4.5.17); lockoutTime alone outlives the lock.
             locked: words(&["msDS-User-Account-Control-Computed"]),
             password_set: words(&["pwdLastSet"]),
+            other_address: Vec::new(),
             authenticated_only: "msExchRequireAuthToSendTo".into(),
             accept_from: "authOrig".into(),
             accept_from_groups: "dLMemSubmitPerms".into(),
@@ -150,6 +153,7 @@ impl Schema {
             expires: words(&["shadowExpire"]),
             locked: words(&["pwdAccountLockedTime"]),
             password_set: words(&["pwdChangedTime"]),
+            other_address: Vec::new(),
             authenticated_only: String::new(),
             accept_from: String::new(),
             accept_from_groups: String::new(),
