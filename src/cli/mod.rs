@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
+//! The command line: `demo`, `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
 //! the quick start.
 
 mod ask;

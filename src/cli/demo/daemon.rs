@@ -98,6 +98,8 @@ pub(super) async fn output(site: &Site, arguments: &[&str], code: i32) -> Result
 fn gatepost(site: &Site, arguments: &[&str]) -> Result<Command, String> {
     let mut command = Command::new(program()?);
     command.args(arguments).current_dir(site.folder()).stdin(Stdio::null()).kill_on_drop(true);
+    // Ctrl-C is for the demo, which ends them in order.
+    command.process_group(0);
     Ok(command)
 }
 

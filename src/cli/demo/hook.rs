@@ -58,6 +58,7 @@ impl Hook {
     /// Shows what comes, as long as it comes.
     pub async fn tell_all(&mut self, page: &Page) {
         while let Some(notice) = self.notices.recv().await {
+            page.title("A notice");
             page.notice(&notice);
         }
     }

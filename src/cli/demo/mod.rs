@@ -77,10 +77,10 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     let stopped = daemon.stop().await;
     played.and(stopped)?;
     // What was told twice was told by now.
-    if !hook.is_silent() {
+    if !arguments.keep && !hook.is_silent() {
         return Err("a notice came more than once".into());
     }
-    page.farewell(&site);
+    page.farewell(site.end()?.as_deref());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::demo::daemon::program;
@@ -12,7 +13,7 @@ use crate::record::Notice;
 const WIDTH: usize = 98;
 
 /// Between two messages, and after what there is to read.
-const BEAT: Duration = Duration::from_millis(450);
+const BEAT: Duration = Duration::from_millis(350);
 const READING: Duration = Duration::from_millis(1600);
 
 // ECMA-48, Select Graphic Rendition.
@@ -50,7 +51,7 @@ impl Page {
     /// Lines of the demo itself, or of a command.
     pub fn told(&self, text: &str) {
         for line in text.lines() {
-            self.line(&wrapped(&format!("  {line}")));
+            self.line(wrapped(&format!("  {line}")).trim_end());
         }
     }
 
@@ -94,19 +95,21 @@ impl Page {
         self.title("The daemon goes on, and so do its notices; Ctrl-C ends both");
         self.line(&format!(
             "  look    {program} status -c {file}\n  \
-               ask     {program} ask --socket {} --login bob \\\n          \
-                       --sender bob@example.org --rcpt x@far.test --state END-OF-MESSAGE\n  \
+               ask     {program} ask --login bob \\\n          \
+                       --sender bob@example.org --rcpt x@far.test --socket {}\n  \
                log     {folder}/gatepost.log\n  \
                remove  rm -r {folder}",
             site.policy_socket(),
         ));
     }
 
-    pub fn farewell(&self, site: &Site) {
-        let folder = site.folder().display();
-        let left = if site.is_kept() { "is left" } else { "is removed" };
+    /// Where the folder is left, it is named.
+    pub fn farewell(&self, left: Option<&Path>) {
         self.line("");
-        self.told(&format!("The daemon is stopped, and {folder} {left}."));
+        self.told(&match left {
+            Some(folder) => format!("The daemon is stopped; {} is left.", folder.display()),
+            None => "The daemon is stopped, and the folder removed.".into(),
+        });
         self.told("On your own mail: gatepost backtest --maillog /var/log/mail.log*");
     }
 

@@ -105,9 +105,9 @@ pub(super) async fn story(
 ) -> Result<(), String> {
     start(stage, readiness).await?;
     work(stage).await?;
-    let (id, refusal) = steal(stage).await?;
+    let id = steal(stage).await?;
     notify(stage, hook, &id).await?;
-    look(stage, &id, &refusal).await?;
+    look(stage, &id).await?;
     release(stage, hook, &id).await?;
     go_on(stage).await
 }
@@ -123,16 +123,16 @@ async fn start(stage: &Stage<'_>, readiness: &Readiness) -> Result<(), String> {
 
 async fn work(stage: &Stage<'_>) -> Result<(), String> {
     stage.page.title(&format!("3. alice at work, from {OWNER}"));
-    for recipient in ["bob@example.org", "ann@far.test", "fred@far.test"] {
+    for recipient in ["bob@example.org", "ann@far.test", "eva@uni.test"] {
         stage.pass(recipient).await?;
     }
-    stage.page.told("DUNNO: gatepost has no objection. To fred she never wrote before.");
+    stage.page.told("DUNNO: gatepost has no objection, and the mail server goes on.");
     stage.page.read().await;
     Ok(())
 }
 
-/// Until the thief has seen that it is over: the id of the suspension, and the first refusal.
-async fn steal(stage: &Stage<'_>) -> Result<(String, String), String> {
+/// Until the thief has seen that it is over: the id of the suspension.
+async fn steal(stage: &Stage<'_>) -> Result<String, String> {
     stage.page.title(&format!(
         "4. A thief has her password: a message to one after the other, from {THIEF}"
     ));
@@ -150,15 +150,15 @@ async fn steal(stage: &Stage<'_>) -> Result<(String, String), String> {
     if refused <= AFTER_SUSPENSION || passed + deferred + refused < answers.len() || !in_order {
         return Err(format!("the thief was not suspended as he should be: {answers:?}"));
     }
-    let refusal = answers[passed + deferred].clone();
-    let ids = DecisionId::find_all(&refusal);
+    let refusal = &answers[passed + deferred];
+    let ids = DecisionId::find_all(refusal);
     let id = ids.first().ok_or_else(|| format!("no id in {refusal}"))?;
     stage.page.told(&format!(
         "{} went out, {deferred} had to wait; then the account was suspended, and all is refused.",
         counted(passed, "message")
     ));
     stage.page.read().await;
-    Ok((id.to_string(), refusal))
+    Ok(id.to_string())
 }
 
 async fn notify(stage: &Stage<'_>, hook: &mut Hook, id: &str) -> Result<(), String> {
@@ -172,18 +172,21 @@ async fn notify(stage: &Stage<'_>, hook: &mut Hook, id: &str) -> Result<(), Stri
     Ok(())
 }
 
-async fn look(stage: &Stage<'_>, id: &str, refusal: &str) -> Result<(), String> {
+async fn look(stage: &Stage<'_>, id: &str) -> Result<(), String> {
     stage.page.title("6. The help desk looks");
-    let told = stage.run(&["suspensions", "show", "alice", "-c", FILE], 0).await?;
+    let told = stage.run(&["suspensions", "show", "-c", FILE, "alice"], 0).await?;
     expect(&told, &format!("alice is suspended by {id}"))?;
     stage.page.read().await;
     stage.page.line("");
-    let explain = ["explain", "--id", refusal, "-c", FILE];
+    let explain = ["explain", "-c", FILE, "--id", id];
     stage.page.command(&explain);
     let told = output(stage.site, &explain, REFUSED).await?;
     for line in told.lines().filter(|line| in_short(line)) {
         stage.page.told(line);
     }
+    stage.page.told(
+        "(in short: explain also names the lines of the configuration that settled each step)",
+    );
     expect(&told, "alice is refused: account-suspended")?;
     stage.page.read().await;
     Ok(())
@@ -196,8 +199,8 @@ fn in_short(line: &str) -> bool {
 
 async fn release(stage: &Stage<'_>, hook: &mut Hook, id: &str) -> Result<(), String> {
     stage.page.title("7. Her password is changed, and the help desk releases her");
-    let verdict = ["--verdict", "true-positive", "--note", "password changed, ticket 4711"];
-    let release = [&["release", "alice"][..], &verdict, &["-c", FILE]].concat();
+    let verdict = ["--verdict", "true-positive", "--note", "password changed"];
+    let release = [&["release", "alice", "-c", FILE][..], &verdict].concat();
     let told = stage.run(&release, 0).await?;
     expect(&told, &format!("alice is released: suspended by {id}"))?;
     expect(&told, "on probation until")?;
@@ -214,7 +217,7 @@ async fn go_on(stage: &Stage<'_>) -> Result<(), String> {
     for recipient in ["ann@far.test", "gina@far.test"] {
         stage.pass(recipient).await?;
     }
-    stage.page.told("She is on probation: for two days less than usual suspends her again.");
+    stage.page.told("To gina she never wrote before. For two days less than usual suspends her again: probation.");
     Ok(())
 }
 

@@ -49,8 +49,15 @@ impl Site {
         self.folder.join(name)
     }
 
-    pub fn is_kept(&self) -> bool {
-        self.is_kept
+    /// Removes it, unless it is kept: then it is named.
+    pub fn end(mut self) -> Result<Option<PathBuf>, String> {
+        let folder = self.folder.clone();
+        if self.is_kept {
+            return Ok(Some(folder));
+        }
+        self.is_kept = true;
+        let removed = fs::remove_dir_all(&folder);
+        removed.map(|()| None).map_err(|fault| format!("{}: {fault}", folder.display()))
     }
 
     /// As a command takes it.
