@@ -186,6 +186,20 @@ fn a_daemon_that_is_gone_is_told() {
     );
 }
 
+/// The path of a unix socket has at most 107 bytes (unix(7)).
+#[test]
+fn where_paths_are_too_long_for_sockets_it_says_so() {
+    let folder = Folder::new();
+    let deep = folder.0.join("x".repeat(80));
+    fs::create_dir(&deep).expect("a folder");
+    let output = folder.demo(&["--fast"]).env("TMPDIR", &deep).output().expect("run");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.ends_with("TMPDIR may name another place\n"), "{told}");
+    assert!(fs::read_dir(&deep).expect("a folder").next().is_none());
+    assert!(folder.is_deserted());
+}
+
 #[test]
 fn without_a_place_for_its_folder_it_says_so() {
     let folder = Folder::new();

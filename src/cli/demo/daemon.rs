@@ -16,40 +16,48 @@ use crate::cli::demo::site::Site;
 /// A start takes milliseconds, a stop at most the 10 s of `server.drain`.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) struct Daemon(Child);
+pub(super) struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
 
 impl Daemon {
     /// Its log goes to the folder.
     pub fn start(site: &Site) -> Result<Self, String> {
-        let log = File::create(site.path("gatepost.log"));
-        let log = log.map_err(|fault| format!("the daemon's log: {fault}"))?;
-        let started = gatepost(site, &["run", "-c", "gatepost.toml"])?
+        let log = site.path("gatepost.log");
+        let file = File::create(&log).map_err(|fault| format!("{}: {fault}", log.display()))?;
+        let child = gatepost(site, &["run", "-c", "gatepost.toml"])?
             .env("NOTIFY_SOCKET", site.path("notify.sock"))
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(file)
             .spawn();
-        started.map(Self).map_err(|fault| format!("the daemon: {fault}"))
+        let child = child.map_err(|fault| format!("the daemon: {fault}"))?;
+        Ok(Self { child, log })
     }
 
-    /// Waits until it is, and tells how.
+    /// Waits until it is, and tells how, with the last line of its log.
     pub async fn gone(&mut self) -> String {
-        match self.0.wait().await {
-            Ok(status) => format!("the daemon ended by itself: {status}; --keep leaves its log"),
+        match self.child.wait().await {
+            Ok(status) => {
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                let last = log.lines().next_back().unwrap_or("it logged nothing");
+                format!("the daemon ended by itself: {status}\n{last}")
+            }
             Err(fault) => format!("the daemon: {fault}"),
         }
     }
 
     /// As a service manager does.
     pub async fn stop(mut self) -> Result<(), String> {
-        if let Some(pid) = self.0.id().and_then(|pid| i32::try_from(pid).ok()) {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        match timeout(PATIENCE, self.0.wait()).await {
+        match timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!("the daemon did not stop well: {status}")),
             Ok(Err(fault)) => Err(format!("the daemon: {fault}")),
             Err(_) => {
-                let killed = self.0.kill().await;
+                let killed = self.child.kill().await;
                 killed.map_err(|fault| format!("the daemon: {fault}"))?;
                 Err(format!("the daemon did not stop within {} s", PATIENCE.as_secs()))
             }
@@ -62,8 +70,11 @@ pub(super) struct Readiness(UnixDatagram);
 
 impl Readiness {
     pub fn bind(site: &Site) -> Result<Self, String> {
-        let bound = UnixDatagram::bind(site.path("notify.sock"));
-        bound.map(Self).map_err(|fault| format!("notify.sock: {fault}"))
+        let path = site.path("notify.sock");
+        // The path of a unix socket has at most 107 bytes (unix(7)).
+        UnixDatagram::bind(&path)
+            .map(Self)
+            .map_err(|fault| format!("{}: {fault}; TMPDIR may name another place", path.display()))
     }
 
     pub async fn wait(&self) -> Result<(), String> {
