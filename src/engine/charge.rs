@@ -75,7 +75,8 @@ impl Engine {
             self.store.preview(&charged.account, &mut run).await
         };
         let decision = decided.unwrap_or_else(|| decide(case, None, at));
-        if !commit || kept.is_err() {
+        // What is not on disk yet has happened all the same.
+        if !commit || !matches!(kept, Ok(()) | Err(StoreFault::NotOnDisk(_))) {
             happened.clear();
         }
         self.count_suspensions(&mut happened, case.rules, at).await;

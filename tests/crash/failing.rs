@@ -1,0 +1,163 @@
+//! The store fails under a running daemon: mail goes on as `on-failure` says, it is told once, nothing is begun anew.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::client::{Control, Policy, suspension};
+use crate::compare;
+use crate::process::{Process, until};
+use crate::site::{Site, kill, stop};
+
+const FAILS: &str = "the store cannot be written; what changes waits in memory";
+const AGAIN: &str = "the store is written again";
+
+/// Takes all the room there is.
+fn fill(site: &Site) -> PathBuf {
+    let filler = site.path("store/filler");
+    let mut file = fs::File::create(&filler).expect("a file");
+    for piece in [vec![1_u8; 4_096], vec![1]] {
+        while std::io::Write::write_all(&mut file, &piece).is_ok() {}
+    }
+    filler
+}
+
+/// So much that what a store file has in reserve is used up.
+fn send_until_it_fails(policy: &mut Policy, daemon: &Process) {
+    let mut number = 0;
+    until("the store fails", || {
+        for _ in 0..200 {
+            number += 1;
+            let login = format!("many-{number}");
+            policy.ask(&format!("full.{number}"), &login, 1).expect("answered");
+        }
+        daemon.written().contains(FAILS).then_some(())
+    });
+}
+
+async fn a_full_disk(on_failure: &str) {
+    let site = Site::on_tmpfs(on_failure, "size=2m");
+    let daemon = site.start();
+    let mut policy = Policy::connect(&site);
+    let mut control = Control::connect(&site);
+    policy.ask("before", "alice", 1).expect("answered");
+    let deed = |login: &str| json!({ "login": login, "note": "because", "dry_run": false });
+    control.told("/suspend", &deed("dora"));
+    let filler = fill(&site);
+    send_until_it_fails(&mut policy, &daemon);
+    assert!(daemon.written().contains("No space left on device"), "{}", daemon.written());
+
+    // A thief is caught all the same, and stays so.
+    policy.ask("full.first", "thief", 300).expect("answered");
+    for message in 0..3 {
+        let answer = policy.ask(&format!("full.thief.{message}"), "thief", 300);
+        let answer = answer.expect("answered");
+        assert!(suspension(&answer).is_some(), "{answer}");
+    }
+    // One of whom nothing is in memory.
+    let unknown = policy.ask("full.dora", "dora", 1).expect("answered");
+    match on_failure {
+        "defer" => assert!(unknown.starts_with("451 4.3.0 "), "{unknown}"),
+        _ => assert_eq!(unknown, "DUNNO"),
+    }
+    let (status, told) = control.post("/suspend", &deed("alice")).expect("it runs");
+    assert_eq!(status, 503, "{told}");
+    assert_eq!(daemon.written().matches(FAILS).count(), 1, "told once");
+
+    fs::remove_file(filler).expect("room");
+    until("it is written again", || daemon.written().contains(AGAIN).then_some(()));
+    let stands = policy.ask("after", "dora", 1).expect("answered");
+    assert!(suspension(&stands).is_some(), "{stands}");
+    control.told("/suspend", &deed("erin"));
+    kill(daemon);
+    let store = site.open();
+    for login in ["thief", "dora", "erin"] {
+        assert!(compare::record(&store, login).await.suspension.is_some(), "{login}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_with_rights_alone() {
+    a_full_disk("pass-rights-only").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_with_defer() {
+    a_full_disk("defer").await;
+}
+
+/// It starts, judges, and says that it cannot write.
+#[tokio::test]
+async fn a_start_on_a_full_disk() {
+    let site = Site::on_tmpfs("pass-rights-only", "size=2m");
+    let daemon = site.start();
+    let mut control = Control::connect(&site);
+    control.told("/suspend", &json!({ "login": "dora", "note": "because", "dry_run": false }));
+    kill(daemon);
+    let filler = fill(&site);
+    let daemon = site.start();
+    let mut policy = Policy::connect(&site);
+    let answer = policy.ask("first", "dora", 1).expect("answered");
+    assert!(suspension(&answer).is_some(), "{answer}");
+    drop((daemon, filler));
+}
+
+/// Whatever becomes of the file: what is answered is right or as `on-failure` says, and the next start takes no
+/// file for a new store.
+fn ruined(ruin: impl Fn(&Site), why: &str) -> (Site, String) {
+    let site = Site::with("defer");
+    let daemon = site.start();
+    let mut control = Control::connect(&site);
+    for number in 0..40 {
+        let login = format!("dora-{number}");
+        control.told("/suspend", &json!({ "login": login, "note": "because", "dry_run": false }));
+    }
+    ruin(&site);
+    until("it is noticed", || daemon.written().contains(FAILS).then_some(()));
+    assert!(daemon.written().contains(why), "{}", daemon.written());
+    let mut policy = Policy::connect(&site);
+    for number in 0..40 {
+        let answer = policy.ask(&format!("ruined.{number}"), &format!("dora-{number}"), 1);
+        let answer = answer.expect("answered");
+        let is_deferred = answer.starts_with("451 4.3.0 ");
+        assert!(is_deferred || suspension(&answer).is_some(), "{answer}");
+    }
+    let (status, told) = stop(daemon);
+    assert!(status.success() && told.contains("what was counted last is lost"), "{told}");
+    (site, told)
+}
+
+#[test]
+fn a_file_that_is_cut_meanwhile() {
+    for bytes in [0, 4_096, 20_000] {
+        let cut = |site: &Site| {
+            let file = fs::File::options().write(true).open(site.store()).expect("there");
+            file.set_len(bytes).expect("cut");
+        };
+        let (site, _) = ruined(cut, "it was cut from ");
+        let told = site.refusal();
+        assert!(told.contains("it is damaged or no store: "), "{bytes}: {told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_taken_away_meanwhile() {
+    let away = |site: &Site| fs::rename(site.store(), site.path("away")).expect("moved");
+    let (site, _) = ruined(away, "No such file or directory");
+    assert!(!site.store().exists(), "none is made in its place");
+    fs::rename(site.path("away"), site.store()).expect("put back");
+    let daemon = site.start();
+    let answer = Policy::connect(&site).ask("back", "dora-7", 1).expect("answered");
+    assert!(suspension(&answer).is_some(), "{answer}");
+    kill(daemon);
+}
+
+#[test]
+fn a_file_that_is_replaced_meanwhile() {
+    let replaced = |site: &Site| {
+        fs::copy(site.store(), site.path("copy")).expect("copied");
+        fs::rename(site.path("copy"), site.store()).expect("moved");
+    };
+    ruined(replaced, "another file stands in its place since gatepost began; restart gatepost");
+}
