@@ -38,24 +38,28 @@ fn send_until_it_fails(policy: &mut Policy, daemon: &Process) {
 
 async fn a_full_disk(on_failure: &str) {
     let site = Site::on_tmpfs(on_failure, "size=2m");
+    let deed = |login: &str| json!({ "login": login, "note": "because", "dry_run": false });
+    let daemon = site.start();
+    Control::connect(&site).told("/suspend", &deed("dora"));
+    stop(daemon);
     let daemon = site.start();
     let mut policy = Policy::connect(&site);
     let mut control = Control::connect(&site);
-    policy.ask("before", "alice", 1).expect("answered");
-    let deed = |login: &str| json!({ "login": login, "note": "because", "dry_run": false });
-    control.told("/suspend", &deed("dora"));
+    for login in ["alice", "thief"] {
+        policy.ask(&format!("before.{login}"), login, 1).expect("answered");
+    }
     let filler = fill(&site);
     send_until_it_fails(&mut policy, &daemon);
     assert!(daemon.written().contains("No space left on device"), "{}", daemon.written());
 
-    // A thief is caught all the same, and stays so.
+    // A thief who was known is caught all the same, and stays so.
     policy.ask("full.first", "thief", 300).expect("answered");
     for message in 0..3 {
         let answer = policy.ask(&format!("full.thief.{message}"), "thief", 300);
         let answer = answer.expect("answered");
         assert!(suspension(&answer).is_some(), "{answer}");
     }
-    // One of whom nothing is in memory.
+    // One of whom nothing is in memory, though a suspension stands on disk.
     let unknown = policy.ask("full.dora", "dora", 1).expect("answered");
     match on_failure {
         "defer" => assert!(unknown.starts_with("451 4.3.0 "), "{unknown}"),
@@ -63,6 +67,10 @@ async fn a_full_disk(on_failure: &str) {
     }
     let (status, told) = control.post("/suspend", &deed("alice")).expect("it runs");
     assert_eq!(status, 503, "{told}");
+    assert!(told.starts_with("alice is changed, but not on disk yet, and "), "{told}");
+    let (status, told) = control.post("/suspend", &deed("dora")).expect("it runs");
+    assert_eq!(status, 503, "{told}");
+    assert!(told.starts_with("dora is not changed: the store is unavailable: "), "{told}");
     assert_eq!(daemon.written().matches(FAILS).count(), 1, "told once");
 
     fs::remove_file(filler).expect("room");
@@ -72,7 +80,7 @@ async fn a_full_disk(on_failure: &str) {
     control.told("/suspend", &deed("erin"));
     kill(daemon);
     let store = site.open();
-    for login in ["thief", "dora", "erin"] {
+    for login in ["thief", "dora", "alice", "erin"] {
         assert!(compare::record(&store, login).await.suspension.is_some(), "{login}");
     }
 }
@@ -106,7 +114,7 @@ async fn a_start_on_a_full_disk() {
 /// Whatever becomes of the file: what is answered is right or as `on-failure` says, and the next start takes no
 /// file for a new store.
 fn ruined(ruin: impl Fn(&Site), why: &str) -> (Site, String) {
-    let site = Site::with("defer");
+    let site = Site::with("defer", 16);
     let daemon = site.start();
     let mut control = Control::connect(&site);
     for number in 0..40 {

@@ -391,6 +391,153 @@ async fn a_full_disk_costs_what_must_be_on_it_and_loses_nothing_in_memory() {
     assert_eq!(messages(&store, "alice").await, Ok(3));
 }
 
+static GATE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
+/// A disk that takes its time.
+#[derive(Debug)]
+struct Slow(FileBackend);
+
+impl StorageBackend for Slow {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        drop(GATE.lock());
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+fn open_on_slow_disk(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    builder.create_with_backend(Slow(FileBackend::new(file)?))
+}
+
+/// Else a mail server would be told of a suspension that a crash takes back.
+#[tokio::test]
+async fn nobody_hears_of_a_suspension_that_is_not_on_disk() {
+    use futures_util::future::{join_all, poll_immediate};
+    let folder = Folder::new();
+    let store = Embedded::open_by(folder.settings(), open_on_slow_disk).expect("opened");
+    contract::charge(&store, "thief", 1).await;
+    contract::charge(&store, "alice", 1).await;
+    let slow = GATE.lock();
+    let thief = key("thief");
+    let mut impose = |record: &Record| Change::to(record.clone().with_suspension());
+    let mut look = |record: &Record| {
+        assert!(record.suspension.is_some());
+        Change::default()
+    };
+    let mut count = |record: &Record| Change::to(record.clone());
+    let mut under_way: Vec<Operation<'_, ()>> = Vec::new();
+    under_way.push(store.update(&thief, &mut impose));
+    for first in &mut under_way {
+        assert!(poll_immediate(first.as_mut()).await.is_none());
+    }
+    under_way.push(store.preview(&thief, &mut look));
+    under_way.push(store.update(&thief, &mut count));
+    for later in &mut under_way[1..] {
+        assert!(poll_immediate(later.as_mut()).await.is_none(), "it waits for the disk");
+    }
+    assert_eq!(messages(&store, "alice").await, Ok(1), "others do not wait");
+    drop(slow);
+    assert!(join_all(under_way).await.iter().all(Result::is_ok));
+    assert!(is_suspended(&store, "thief").await);
+}
+
+/// A damaged event is left out; the others stand, and the file is still taken.
+#[tokio::test]
+async fn an_event_that_was_flipped_is_never_acted_on() {
+    let folder = Folder::new();
+    let store = folder.open();
+    contract::fill_outbox(&store, 3).await;
+    drop(store);
+    let whole = fs::read(folder.store()).expect("read");
+    let body = &folder.open().outbox(1).await.expect("read")[0].body.clone();
+    let places = memchr::memmem::find_iter(&whole, body.as_bytes());
+    let mut bytes = whole.clone();
+    for place in places {
+        // Neither UTF-8 nor JSON any more.
+        bytes[place] = 0xff;
+    }
+    fs::write(folder.store(), bytes).expect("written");
+    let store = folder.open();
+    assert!(store.outbox(9).await.expect("read").len() < 3);
+    contract::fill_outbox(&store, 1).await;
+}
+
+/// Who tries again while the disk is full adds nothing.
+#[tokio::test]
+async fn a_row_that_is_put_again_waits_once() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for _ in 0..3 {
+        let rows = vec![Row::put(Table::Deliveries, "pager/1", "{}")];
+        store.inner.put_rows(rows).expect("room");
+    }
+    let waiting: usize = store.inner.shards.iter().map(|shard| shard.lock().waiting()).sum();
+    assert!(waiting <= 1, "{waiting}");
+}
+
+/// What a start reads does not grow with the records: it is the same few pages, and the map of the free ones.
+#[tokio::test]
+async fn a_start_reads_no_record() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for account in 0..20_000 {
+        contract::charge(&store, &account.to_string(), 1).await;
+    }
+    store.flush().await.expect("flushed");
+    // As a crash leaves it: nothing is written now, and nothing was closed.
+    let crashed = folder.0.join("crashed.redb");
+    fs::copy(folder.store(), &crashed).expect("copied");
+    let size = fs::metadata(&crashed).expect("there").len();
+    READ.store(0, Ordering::Relaxed);
+    let settings = Settings { path: crashed, ..folder.settings() };
+    let store = Embedded::open_by(settings, open_counted).expect("opened");
+    let read = READ.load(Ordering::Relaxed) as u64;
+    assert!(size > 2_000_000 && read < 200_000, "{read} bytes of {size}");
+    assert_eq!(store.accounts().await, Ok(20_000));
+}
+
+static READ: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts what is read of it.
+#[derive(Debug)]
+struct Counted(FileBackend);
+
+impl StorageBackend for Counted {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        READ.fetch_add(out.len(), Ordering::Relaxed);
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+fn open_counted(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    builder.create_with_backend(Counted(FileBackend::new(file)?))
+}
+
 #[test]
 fn a_look_tells_what_an_open_would() {
     let folder = Folder::new();
