@@ -247,7 +247,8 @@ impl File {
         let Some(steps) = MIGRATIONS.get(known - 1..).filter(|steps| !steps.is_empty()) else {
             return Ok(());
         };
-        let write = database.begin_write()?;
+        let mut write = database.begin_write()?;
+        write.set_quick_repair(true);
         steps.iter().try_for_each(|step| step(self, &write))?;
         write.open_table(ABOUT)?.insert("schema", SCHEMA)?;
         Ok(write.commit()?)
@@ -296,7 +297,7 @@ impl Place {
         Ok(())
     }
 
-    /// A commit may have made it longer, or shorter.
+    /// Whoever has it open may make it longer, or shorter.
     pub fn grown(&mut self, path: &Path) -> Result<(), String> {
         self.bytes = Self::of(path).map_err(|fault| fault.to_string())?.bytes;
         Ok(())

@@ -487,57 +487,6 @@ async fn a_row_that_is_put_again_waits_once() {
     assert!(waiting <= 1, "{waiting}");
 }
 
-/// What a start reads does not grow with the records: it is the same few pages, and the map of the free ones.
-#[tokio::test]
-async fn a_start_reads_no_record() {
-    let folder = Folder::new();
-    let store = folder.open();
-    for account in 0..20_000 {
-        contract::charge(&store, &account.to_string(), 1).await;
-    }
-    store.flush().await.expect("flushed");
-    // As a crash leaves it: nothing is written now, and nothing was closed.
-    let crashed = folder.0.join("crashed.redb");
-    fs::copy(folder.store(), &crashed).expect("copied");
-    let size = fs::metadata(&crashed).expect("there").len();
-    READ.store(0, Ordering::Relaxed);
-    let settings = Settings { path: crashed, ..folder.settings() };
-    let store = Embedded::open_by(settings, open_counted).expect("opened");
-    let read = READ.load(Ordering::Relaxed) as u64;
-    assert!(size > 2_000_000 && read < 200_000, "{read} bytes of {size}");
-    assert_eq!(store.accounts().await, Ok(20_000));
-}
-
-static READ: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts what is read of it.
-#[derive(Debug)]
-struct Counted(FileBackend);
-
-impl StorageBackend for Counted {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        READ.fetch_add(out.len(), Ordering::Relaxed);
-        self.0.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-fn open_counted(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-    builder.create_with_backend(Counted(FileBackend::new(file)?))
-}
-
 #[test]
 fn a_look_tells_what_an_open_would() {
     let folder = Folder::new();

@@ -126,8 +126,9 @@ impl Inner {
         let settled = std::mem::take(&mut self.outbox.lock().settled);
         let is_open = self.database.read().is_some();
         let there = place.check(&self.file.path, is_open);
+        let is_there = there.is_ok();
         let is_idle = settled.is_empty() && batches.iter().all(|batch| batch.is_empty());
-        if is_idle && is_open && there.is_ok() {
+        if is_idle && is_open && is_there {
             return Ok(());
         }
         // redb may panic on a damaged page.
@@ -150,6 +151,11 @@ impl Inner {
                 drop(batches);
                 self.shards.iter().for_each(|shard| shard.lock().turn_back());
                 self.outbox.lock().settled.extend(settled);
+                if is_there && let Ok(opened) = self.file.open_existing() {
+                    // A disk that is full can be read: what stands on it goes on to count.
+                    *self.database.write() = Some(opened);
+                    place.grown(&self.file.path)?;
+                }
                 Err(why)
             }
         }
