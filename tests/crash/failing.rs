@@ -153,6 +153,13 @@ fn a_file_that_is_taken_away_meanwhile() {
     let daemon = site.start();
     let answer = Policy::connect(&site).ask("back", "dora-7", 1).expect("answered");
     assert!(suspension(&answer).is_some(), "{answer}");
+
+    fs::rename(site.store(), site.path("away")).expect("moved");
+    until("it is noticed", || daemon.written().contains(FAILS).then_some(()));
+    fs::rename(site.path("away"), site.store()).expect("put back");
+    until("it is written again", || daemon.written().contains(AGAIN).then_some(()));
+    let deed = json!({ "login": "erin", "note": "because", "dry_run": false });
+    Control::connect(&site).told("/suspend", &deed);
     kill(daemon);
 }
 
@@ -162,5 +169,9 @@ fn a_file_that_is_replaced_meanwhile() {
         fs::copy(site.store(), site.path("copy")).expect("copied");
         fs::rename(site.path("copy"), site.store()).expect("moved");
     };
-    ruined("defer", replaced, "another file stands in its place since gatepost began; restart gatepost");
+    ruined(
+        "defer",
+        replaced,
+        "another file stands in its place since gatepost began; restart gatepost",
+    );
 }

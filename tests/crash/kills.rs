@@ -60,8 +60,7 @@ async fn one_site(seed: u64) -> compare::Figures {
         let released: Vec<_> = known.caught.drain(..known.caught.len() / 2).collect();
         let mut loads = Vec::new();
         for connection in 0..CONNECTIONS {
-            let (load, policy, seed) =
-                (Arc::clone(&load), Policy::connect(&site), random.u64(..));
+            let (load, policy, seed) = (Arc::clone(&load), Policy::connect(&site), random.u64(..));
             loads.push(thread::spawn(move || ask(&load, policy, connection, run, seed)));
         }
         for doer in 0..DOERS {

@@ -122,10 +122,8 @@ fn half_a_hash_key() {
     let site = used();
     fs::write(site.path("hash.key"), "").expect("written");
     let told = site.refusal();
-    let why = format!(
-        "the hash key {}: expected 32 hexadecimal digits",
-        site.path("hash.key").display()
-    );
+    let why =
+        format!("the hash key {}: expected 32 hexadecimal digits", site.path("hash.key").display());
     assert!(told.contains(&why), "{told}");
 }
 

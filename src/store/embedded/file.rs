@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition, WriteTransaction,
 };
 
 use crate::ledger::HashKey;
@@ -289,7 +289,9 @@ impl Place {
     pub fn check(&self, path: &Path, is_open: bool) -> Result<(), String> {
         let now = Self::of(path).map_err(|fault| fault.to_string())?;
         if (now.device, now.inode) != (self.device, self.inode) {
-            return Err("another file stands in its place since gatepost began; restart gatepost".into());
+            return Err(
+                "another file stands in its place since gatepost began; restart gatepost".into()
+            );
         }
         if is_open && now.bytes < self.bytes {
             return Err(format!("it was cut from {} to {} bytes", self.bytes, now.bytes));

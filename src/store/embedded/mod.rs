@@ -119,7 +119,8 @@ impl Embedded {
             on_commit,
         });
         let writing = Arc::clone(&inner);
-        let writer = thread::Builder::new().name("store".into()).spawn(move || writing.write(place))?;
+        let writer =
+            thread::Builder::new().name("store".into()).spawn(move || writing.write(place))?;
         Ok(Self { inner, writer: Some(writer) })
     }
 
@@ -372,5 +373,7 @@ impl Drop for Embedded {
     }
 }
 
+#[cfg(test)]
+mod disks;
 #[cfg(test)]
 mod tests;

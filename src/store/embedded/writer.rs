@@ -133,9 +133,9 @@ impl Inner {
         }
         // redb may panic on a damaged page.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            there.and_then(|()| self.put(&batches, &settled, oldest)).and_then(|()| {
-                place.grown(&self.file.path)
-            })
+            there
+                .and_then(|()| self.put(&batches, &settled, oldest))
+                .and_then(|()| place.grown(&self.file.path))
         }));
         match written.unwrap_or_else(|_| Err("its pages make no sense".into())) {
             Ok(()) => {
