@@ -249,3 +249,64 @@ fn a_store_that_fails_while_a_login_resolves_costs_no_suspension() {
     store.fail("");
     assert_eq!(judge(101), "account-suspended");
 }
+
+// --- a store that fails ----------------------------------------------------------------------------
+
+#[test]
+fn an_account_that_cannot_be_read_keeps_no_other_suspension_from_ending() {
+    let config = common::read(&common::config(LISTEN, RULES), std::path::Path::new("/"));
+    let store = Arc::new(Faulty::default());
+    let engine = Engine::new(None, store.clone(), HashKey::default(), config.rules);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    for login in ["alice", "bob", "carl"] {
+        let suspending = Suspending { by: "carol", note: "n", until: Some(later(10)) };
+        let done = runtime.block_on(engine.suspend(login, &suspending, true, at()));
+        done.expect("suspended");
+    }
+    store.fail("login:bob");
+    let census = runtime.block_on(engine.tend(later(20))).expect("the others are tended");
+    let ended: Vec<&str> = census
+        .happened
+        .iter()
+        .filter_map(|what| match what {
+            Happened::Ended { login, .. } => Some(&**login),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, ["alice", "carl"]);
+    assert!(census.fault.is_some());
+}
+
+#[test]
+fn an_open_breaker_is_kept_though_the_outbox_is_full() {
+    let site = without_directory();
+    let mut fill = |_: &Record| Change {
+        events: (0..10_000)
+            .map(|n| Notice::new(&n.to_string(), NoticeKind::Test, at()).to_event())
+            .collect(),
+        ..Change::default()
+    };
+    let key = unresolved("filler");
+    site.run(async |_| site.store().update(&key, &mut fill).await).expect("filled");
+    for (number, login) in ["alice", "bob", "carl"].iter().enumerate() {
+        attack(&site, login, 20 * number as i64);
+    }
+    site.run(async |engine| {
+        assert!(engine.opened_breaker(Mode::Enforce).is_some());
+        let row = site.store().row(Table::Site, "breaker").await.expect("read");
+        assert!(row.is_some(), "a restart would close it");
+    });
+    assert!(deeds(&site).iter().any(|deed| deed.what == "breaker-opened"));
+}
+
+#[test]
+fn an_open_breaker_that_a_later_release_wrote_stays_open() {
+    let site = without_directory();
+    let row = vec![Row::put(Table::Site, "breaker", "{\"opened\":1}")];
+    site.run(async |engine| {
+        site.store().put(row).await.expect("put");
+        engine.take_up().await.expect("taken up");
+        assert!(engine.opened_breaker(Mode::Enforce).is_some());
+    });
+}

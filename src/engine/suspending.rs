@@ -234,8 +234,10 @@ impl Engine {
         self.take_up_unresolved().await?;
         for mode in [Mode::Enforce, Mode::Observe] {
             let row = self.store.row(Table::Site, breaker_key(mode)).await?;
-            if let Some(opened) = row.and_then(|row| serde_json::from_str(&row).ok()) {
-                self.breaker.set_open(mode, opened);
+            if let Some(row) = row {
+                // What a later release wrote otherwise is open all the same.
+                let unknown = Opened { at: Timestamp::default(), suspensions: 0, accounts: 0 };
+                self.breaker.set_open(mode, serde_json::from_str(&row).unwrap_or(unknown));
             }
         }
         Ok(())
@@ -277,7 +279,7 @@ impl Engine {
             rows: vec![Row::put(Table::Site, breaker_key(mode), value.as_str()), deed.row()],
         };
         // It is open in any case; a store that fails has told so already.
-        let _ = self.store.update(&AccountKey::stored("site"), &mut send).await;
+        let _ = self.change(&AccountKey::stored("site"), &mut send, true).await;
         happened.push(Happened::BreakerOpened { mode, suspensions: opened.suspensions });
     }
 
