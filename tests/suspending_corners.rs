@@ -310,3 +310,77 @@ fn an_open_breaker_that_a_later_release_wrote_stays_open() {
         assert!(engine.opened_breaker(Mode::Enforce).is_some());
     });
 }
+
+// --- whom a person means ---------------------------------------------------------------------------
+
+#[test]
+fn a_client_is_named_by_any_address_it_is_known_by() {
+    let relay = "[relay]\nauthenticated = true\nnetworks = ['203.0.113.0/24', '2001:db8::/32']\n[detector]\nmode = 'enforce'\nnetworks = 'enforce'\n";
+    let by_client = |client: &str| {
+        let facts = question(Stage::Rcpt).client(client).sender("printer@here.test");
+        facts.recipient("x@far.test").recipients(1)
+    };
+    for (name, client) in [
+        ("client:2001:db8:1:2::9", "2001:db8:1:2::77"),
+        ("client:2001:DB8:1:2::/64", "2001:db8:1:2::77"),
+        ("client:203.0.113.9", "203.0.113.9"),
+    ] {
+        let site = Site::without_directory(LISTEN, relay);
+        suspend(&site, name, None, "spams", 1).unwrap_or_else(|fault| panic!("{name} {fault}"));
+        let answered = word(&site.judge_at(by_client(client), later(2)));
+        assert_eq!(answered, "account-suspended", "{name}");
+    }
+    let site = Site::without_directory(LISTEN, relay);
+    for name in ["client:", "client:printer", "client:203.0.113.0/24", "client:2001:db8::/32"] {
+        assert_eq!(suspend(&site, name, None, "spams", 1), Err(DeedFault::NoLogin), "{name}");
+    }
+    let fingerprint = format!("client:{}", "AB:".repeat(31) + "AB");
+    assert!(suspend(&site, &fingerprint, None, "spams", 1).is_ok());
+    let key = AccountKey::client(&"ab".repeat(32));
+    assert_eq!(state(&site, &key, 2), State::Suspended);
+}
+
+#[test]
+fn the_id_of_a_suspension_that_is_over_releases_no_other() {
+    let site = without_directory();
+    let first = attack(&site, "alice", 0);
+    site.release(&first, Verdict::TruePositive, true, later(60)).expect("released");
+    let second = attack(&site, "alice", 100);
+    let again = site.release(&first, Verdict::FalsePositive, true, later(170));
+    assert_eq!(again, Err(DeedFault::NotSuspended));
+    assert_eq!(state(&site, &unresolved("alice"), 170), State::Suspended);
+    assert_eq!(site.release(&second, Verdict::TruePositive, true, later(171)), Ok(second));
+}
+
+#[test]
+fn a_login_that_spells_the_id_of_a_suspension_is_not_taken_for_it() {
+    let site = Site::with_directory(LISTEN, &format!("{RULES}{SILENT}"), faulty::Everybody);
+    let id = attack(&site, "alice", 0);
+    let login = id.to_lowercase();
+    assert_eq!(suspend(&site, &login, None, "phished", 60), Err(DeedFault::Ambiguous));
+    let released = site.release(&login, Verdict::FalsePositive, true, later(61));
+    assert_eq!(released, Err(DeedFault::Ambiguous));
+    assert_eq!(state(&site, &alice(), 62), State::Suspended);
+    assert!(site.release("alice", Verdict::FalsePositive, true, later(63)).is_ok());
+}
+
+#[test]
+fn a_question_without_a_name_suspends_by_a_new_id_each_time() {
+    let site = without_directory();
+    let attack = |begin: i64| {
+        (0..100).find_map(|number| {
+            let mut facts = question(Stage::EndOfMessage).login("alice").recipients(300);
+            facts.envelope.instance = "".into();
+            facts.envelope.size = 1 + number as u64;
+            let judged = site.judge_at(facts, later(begin + number));
+            let suspension = judged.decision.suspension.as_ref()?;
+            Some(suspension.id.to_string())
+        })
+    };
+    let first = attack(0).expect("suspended");
+    site.release("alice", Verdict::TruePositive, true, later(200)).expect("released");
+    let second = attack(300).expect("suspended again");
+    assert_ne!(first, second);
+    let told = site.run(async |engine| engine.incident(&second).await).expect("read");
+    assert_eq!(told.expect("told").end, None);
+}
