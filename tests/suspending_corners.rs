@@ -384,3 +384,110 @@ fn a_question_without_a_name_suspends_by_a_new_id_each_time() {
     let told = site.run(async |engine| engine.incident(&second).await).expect("read");
     assert_eq!(told.expect("told").end, None);
 }
+
+// --- what is told and forgotten --------------------------------------------------------------------
+
+#[test]
+fn an_end_of_time_bears_nobodys_note() {
+    let site = without_directory();
+    suspend(&site, "alice", Some(100), "first", 0).expect("suspended");
+    suspend(&site, "alice", None, "second", 200).expect("suspended again");
+    let deeds = deeds(&site);
+    let expired = deeds.iter().find(|deed| deed.what == "expired").expect("it is told");
+    assert_eq!((&*expired.by, expired.note.as_deref()), ("gatepost", None));
+    let events = site.run(async |_| site.store().outbox(9).await).expect("read");
+    let notices: Vec<Notice> =
+        events.iter().filter_map(|one| Notice::read(&one.body).ok()).collect();
+    let expired = notices.iter().find(|one| one.event == NoticeKind::Expired).expect("told");
+    assert_eq!(expired.note, None);
+}
+
+#[test]
+fn a_suspension_whose_time_is_over_ends_before_it_is_forgotten() {
+    let site = without_directory();
+    let id = suspend(&site, "alice", Some(100), "phished", 0).expect("suspended");
+    let forgotten =
+        site.run(async |engine| engine.forget("alice", "carol", "n", true, later(200)).await);
+    let (_, happened) = forgotten.expect("forgotten");
+    assert!(matches!(&happened[..], [Happened::Ended { .. }]), "{happened:?}");
+    assert!(kinds(&site).contains(&NoticeKind::Expired));
+    let told = site.run(async |engine| engine.incident(&id).await).expect("read");
+    assert_eq!(told.expect("told").end.expect("an end").ending, "expired");
+    assert_eq!(site.record(&unresolved("alice")), Record::default());
+}
+
+#[test]
+fn evidence_is_forgotten_though_nothing_else_is_kept_any_more() {
+    let site = without_directory();
+    let id = attack(&site, "alice", 0);
+    site.release("alice", Verdict::TruePositive, true, later(60)).expect("released");
+    put(&site, &unresolved("alice"), &Record::default(), &[]);
+    let forget =
+        || site.run(async |engine| engine.forget("alice", "carol", "n", true, later(70)).await);
+    assert!(forget().is_ok());
+    let told = site.run(async |engine| engine.incident(&id).await).expect("read");
+    assert_eq!(told.expect("told").incident.envelopes, []);
+    assert_eq!(forget().map(|done| done.0), Err(DeedFault::NothingKept));
+}
+
+#[test]
+fn refusals_of_an_account_are_forgotten_with_it() {
+    let rules =
+        format!("{RULES}[domains]\nlocal = ['here.test']\n[standing]\nnot-found = 'enforce'\n");
+    let site = Site::new(LISTEN, &rules, PEOPLE);
+    let refuse = |login: &str, seconds: i64| {
+        let judged = site.judge_at(message(login, 1, seconds), later(seconds));
+        assert_eq!(word(&judged), "login-not-found");
+        judged.case().id().to_string()
+    };
+    let written = refuse("mallory", 0);
+    tend(&site, 1);
+    let fresh = refuse("mallory", 2);
+    let other = refuse("trudy", 3);
+    let forgotten =
+        site.run(async |engine| engine.forget("mallory", "carol", "n", true, later(4)).await);
+    assert!(forgotten.is_ok());
+    tend(&site, 5);
+    let find = |id: &str| site.run(async |engine| engine.refusal(id).await).expect("read");
+    assert_eq!((find(&written), find(&fresh)), (None, None));
+    assert!(find(&other).is_some());
+}
+
+#[test]
+fn a_flood_of_refusals_keeps_no_earlier_one_from_being_written() {
+    let rules = format!("{RULES}[standing]\nnot-found = 'enforce'\n");
+    let site = Site::new(LISTEN, &rules, PEOPLE);
+    let refuse = |login: &str| word(&site.judge_at(message(login, 1, 0), later(0)));
+    assert_eq!(refuse("mallory"), "login-not-found");
+    for number in 0..600 {
+        refuse(&format!("nobody{number}"));
+    }
+    tend(&site, 10);
+    let key = "login-not-found|login:mallory";
+    let row = site.run(async |_| site.store().row(Table::Refusals, key).await);
+    assert!(row.expect("read").is_some());
+}
+
+#[test]
+fn what_a_suspension_kept_waits_for_a_person_though_an_exemption_ends_it() {
+    let listen = "facing = 'submission'\nmode = 'enforce'\nhold = 'queue'\nmta = 'mx1.example.org'";
+    let site = Site::without_directory(listen, &format!("{RULES}hold = 'enforce'\n"));
+    let held = (0..60).any(|number| {
+        let mut facts = message("alice", number, 0);
+        facts.envelope.queue_id = format!("BFD51{number:06X}").into();
+        word(&site.judge_at(facts, later(i64::from(number)))) == "hold"
+    });
+    assert!(held, "something is held");
+    suspend(&site, "alice", None, "phished", 100).expect("suspended");
+    let exempting = Exempting {
+        by: "carol",
+        note: "hers",
+        spares: Spares::Everything,
+        recipients: None,
+        until: later(9_000),
+    };
+    let done = site.run(async |engine| engine.exempt("alice", &exempting, true, later(101)).await);
+    assert!(done.expect("exempt").0.is_some());
+    let holds = site.run(async |engine| engine.holds(None).await).expect("read");
+    assert!(!holds.is_empty() && holds.iter().all(|one| one.kept));
+}
