@@ -126,4 +126,12 @@ impl Record {
         self.suspend(Suspension::sample());
         self
     }
+
+    /// For good.
+    pub fn with_probation(mut self) -> Self {
+        let until = Timestamp::from_unix_ms(i64::MAX);
+        let probation = Some(crate::suspension::Probation { until, is_strict: false });
+        self.life = Some(Box::new(Life { probation, ..Life::default() }));
+        self
+    }
 }
