@@ -208,8 +208,9 @@ pub(super) async fn forget(
     let by = control.admit(peer, &deed)?;
     let Deed { login, note, dry_run } = &deed;
     let at = (control.clock)();
-    let messages = control.engine.forget(login, &by, note, !dry_run, at).await;
-    let messages = messages.map_err(|fault| told(login, fault))?;
+    let done = control.engine.forget(login, &by, note, !dry_run, at).await;
+    let (messages, happened) = done.map_err(|fault| told(login, fault))?;
+    control.happened(*dry_run, &happened);
     Ok(Json(Forgotten { login: login.clone(), messages }))
 }
 

@@ -46,10 +46,7 @@ impl Engine {
                 None => break,
             }
         }
-        told.retain(|told| {
-            let is_over = told.end.is_some() || told.incident.until.is_some_and(|end| end <= at);
-            told.incident.imposed >= since && !(standing && is_over)
-        });
+        told.retain(|told| told.incident.imposed >= since && (!standing || told.is_standing(at)));
         told.sort_by_key(|told| std::cmp::Reverse(told.incident.imposed));
         Ok(told)
     }
@@ -83,15 +80,38 @@ impl Engine {
         account: &AccountKey,
         at: Timestamp,
     ) -> Result<(), StoreFault> {
-        let all = self.incidents(Timestamp::default(), false, at).await?;
-        let own = all.into_iter().filter(|told| told.incident.account == account.as_str());
-        let rows: Vec<Row> =
-            own.filter(|told| told.end.is_some()).map(|told| bare(told.incident).row()).collect();
+        let evident = self.evident(account, at).await?;
+        let rows: Vec<Row> = evident.into_iter().map(|incident| bare(incident).row()).collect();
         if rows.is_empty() { Ok(()) } else { self.store.put(rows).await }
+    }
+
+    /// Past suspensions of an account of which evidence is left.
+    pub(super) async fn evident(
+        &self,
+        account: &AccountKey,
+        at: Timestamp,
+    ) -> Result<Vec<Incident>, StoreFault> {
+        let all = self.incidents(Timestamp::default(), false, at).await?;
+        let own = all
+            .into_iter()
+            .filter(|told| told.incident.account == account.as_str() && !told.is_standing(at));
+        Ok(own.map(|told| told.incident).filter(is_evident).collect())
+    }
+}
+
+impl Told {
+    pub(super) fn is_standing(&self, at: Timestamp) -> bool {
+        self.end.is_none() && self.incident.until.is_none_or(|end| at < end)
     }
 }
 
 /// Without whom it wrote to and whence.
 pub(super) fn bare(incident: Incident) -> Incident {
     Incident { addresses: Vec::new(), envelopes: Vec::new(), networks: Vec::new(), ..incident }
+}
+
+/// Whether whom it wrote to or whence is left.
+pub(super) fn is_evident(incident: &Incident) -> bool {
+    let Incident { addresses, envelopes, networks, .. } = incident;
+    !(addresses.is_empty() && envelopes.is_empty() && networks.is_empty())
 }

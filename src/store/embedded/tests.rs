@@ -175,7 +175,7 @@ async fn a_backup_is_a_whole_store_of_that_moment() {
 static DAY: AtomicU32 = AtomicU32::new(1000);
 
 #[tokio::test]
-async fn what_nobody_touches_expires_but_no_suspension() {
+async fn what_nobody_touches_expires_but_nothing_that_stands() {
     let folder = Folder::new();
     let clock = || Timestamp::from_unix_ms(i64::from(DAY.load(Ordering::Relaxed)) * 86_400_000);
     let store = Embedded::open(Settings { clock, ..folder.settings() }).expect("opened");
@@ -188,14 +188,16 @@ async fn what_nobody_touches_expires_but_no_suspension() {
     };
     contract::charge(&store, "old", 1).await;
     suspend(&store, "thief").await.expect("suspended");
+    let mut stand = |record: &Record| Change::to(record.clone().with_probation());
+    store.update(&key("lately"), &mut stand).await.expect("on probation");
     DAY.store(1400, Ordering::Relaxed);
     contract::charge(&store, "new", 1).await;
     store.flush().await.expect("flushed");
-    assert_eq!(on_disk(), ["test:new", "test:old", "test:thief"]);
+    assert_eq!(on_disk(), ["test:lately", "test:new", "test:old", "test:thief"]);
     DAY.store(1401, Ordering::Relaxed);
     contract::charge(&store, "new", 2).await;
     store.flush().await.expect("flushed");
-    assert_eq!(on_disk(), ["test:new", "test:thief"]);
+    assert_eq!(on_disk(), ["test:lately", "test:new", "test:thief"]);
 }
 
 #[tokio::test]

@@ -235,7 +235,7 @@ impl Inner {
             account.value().clone_into(&mut last);
             let Some((written, record)) = self.file.unpack(&last, packed.value()) else { continue };
             let is_old = today.saturating_sub(written) > self.keep_days;
-            if is_old && record.in_force((self.clock)()).is_none() {
+            if is_old && !record.is_of_note() {
                 expired.push(last.clone());
             }
         }
