@@ -1,12 +1,16 @@
 //! Questions to the daemon whose answer is one JSON value, and what is common to the commands that ask them.
 
+use std::io;
+use std::io::IsTerminal;
+
+use comfy_table::ContentArrangement;
 use hyper::{Request, StatusCode};
 use jiff::civil::Date;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::source::{Daemon, Failed};
-use crate::cli::{Exit, Output, say, shown, small_runtime};
+use crate::cli::{Exit, Output, is_harmless, say, shown, small_runtime};
 use crate::daemon::clock;
 use crate::mail::Timestamp;
 use crate::settings::duration;
@@ -46,10 +50,7 @@ pub(super) fn finish(told: Result<String, Failed>) -> Exit {
             say(&text);
             Exit::Done
         }
-        Err(Failed { exit, why }) => {
-            eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
-            exit
-        }
+        Err(failed) => failed.told(),
     }
 }
 
@@ -60,10 +61,31 @@ pub(super) fn written<T: Serialize>(
     words: impl FnOnce(&T) -> String,
 ) -> String {
     match output {
-        Output::Json => serde_json::to_string_pretty(told).unwrap_or_default() + "\n",
+        Output::Json => json(told),
         Output::Human => words(told),
     }
 }
+
+/// RFC 8259 lets C1 controls and turns of direction stand as they are, and terminals obey them.
+pub(super) fn json<T: Serialize + ?Sized>(told: &T) -> String {
+    escaped(&serde_json::to_string_pretty(told).unwrap_or_default()) + "\n"
+}
+
+/// JSON that a terminal takes for nothing else.
+pub(super) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmless(c) || c == '\n' {
+            safe.push(c);
+        } else {
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+    }
+    safe
+}
+
+/// Of a table on a terminal, as of `--help`; a pipe gets lines as long as they are.
+const COLUMNS: u16 = 100;
 
 /// Columns under their names; `none` where there is no line.
 pub(super) fn table(
@@ -74,6 +96,9 @@ pub(super) fn table(
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(names);
+    if io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    }
     let mut is_empty = true;
     for line in lines {
         table.add_row(line.iter().map(|cell| shown(cell)));
@@ -91,15 +116,20 @@ pub(super) fn table(
 
 /// Of a moment, to the second.
 pub(super) fn moment(at: Timestamp) -> String {
-    let text = at.to_string();
+    second(&at.to_string())
+}
+
+/// Of a moment as RFC 3339 writes it, to the second.
+pub(super) fn second(text: &str) -> String {
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
+        None => text.into(),
     }
 }
 
+/// "released" alone would read as if it were.
 pub(super) fn until(end: Option<Timestamp>) -> String {
-    end.map_or_else(|| "released".into(), moment)
+    end.map_or_else(|| "its release".into(), moment)
 }
 
 /// The end of something: a moment as RFC 3339 writes it, a day that counts to its end, or a time from now on.
@@ -154,6 +184,18 @@ mod tests {
             assert!(end(wrong).is_err(), "{wrong}");
             assert!(since(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn json_has_nothing_that_steers_a_terminal_and_reads_back_the_same() {
+        let told = ["al\u{1b}[2J", "\u{9b}31m", "a\u{202e}b", "M\u{fc}ller \u{1f600}"];
+        let text = json(&told);
+        assert_eq!(
+            text,
+            "[\n  \"al\\u001b[2J\",\n  \"\\u009b31m\",\n  \"a\\u202eb\",\n  \"M\u{fc}ller \u{1f600}\"\n]\n"
+        );
+        let back: Vec<String> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(back, told);
     }
 
     #[test]
