@@ -51,7 +51,10 @@ fn status_words(status: &Status) -> String {
     }
     let breaker = match &status.breaker {
         Some(opened) => {
-            format!("OPEN since {}: the detector suspends nobody; gatepost breaker status", moment(opened.at))
+            format!(
+                "OPEN since {}: the detector suspends nobody; gatepost breaker status",
+                moment(opened.at)
+            )
         }
         None => "closed".into(),
     };

@@ -222,7 +222,11 @@ impl Control {
                 io::ErrorKind::PermissionDenied => "you may not open it; [control] says who may",
                 _ => "is the daemon running, and is this its control socket?",
             };
-            Failed::unreachable(format!("{}: {fault}; {then}{}", self.socket.display(), self.instead))
+            Failed::unreachable(format!(
+                "{}: {fault}; {then}{}",
+                self.socket.display(),
+                self.instead
+            ))
         })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
