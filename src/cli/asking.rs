@@ -3,7 +3,7 @@
 use std::io;
 use std::io::IsTerminal;
 
-use comfy_table::ContentArrangement;
+use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 use hyper::{Request, StatusCode};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -87,31 +87,47 @@ pub(super) fn escaped(text: &str) -> String {
 /// Of a table on a terminal, as of `--help`; a pipe gets lines as long as they are.
 const COLUMNS: u16 = 100;
 
+/// A longer word, as a login may be, is broken rather than that it takes the room of the others.
+const WORD: usize = 24;
+
+/// Between two columns.
+const GAP: u16 = 2;
+
 /// Columns under their names; `none` where there is no line.
 pub(super) fn table(
     names: &[&str],
     lines: impl IntoIterator<Item = Vec<String>>,
     none: &str,
 ) -> String {
+    let lines: Vec<Vec<String>> = lines.into_iter().collect();
+    if lines.is_empty() {
+        return format!("{none}\n");
+    }
+    let columns = io::stdout().is_terminal().then_some(COLUMNS);
+    laid_out(names, &lines, columns)
+}
+
+/// Words stay whole: half a time or an id is of no use.
+fn laid_out(names: &[&str], lines: &[Vec<String>], columns: Option<u16>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(names);
-    if io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
-    }
-    let mut is_empty = true;
     for line in lines {
         table.add_row(line.iter().map(|cell| shown(cell)));
-        is_empty = false;
     }
-    if is_empty {
-        return format!("{none}\n");
+    if let Some(columns) = columns {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP));
+        let cells = lines.iter().filter_map(|line| line.get(number));
+        let words = cells.flat_map(|cell| cell.split(' ')).chain([names[number]]);
+        let longest = words.map(|word| shown(word).chars().count()).max().unwrap_or(0);
+        let width = Width::Fixed(longest.min(WORD) as u16 + GAP);
+        column.set_constraint(ColumnConstraint::LowerBoundary(width));
     }
-    let lines = table.to_string();
-    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let text = table.to_string();
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Of a moment, to the second.
@@ -204,8 +220,29 @@ mod tests {
         let lines =
             vec![vec!["alice".to_string(), "1".into()], vec!["al\u{1b}".into(), "22".into()]];
         assert_eq!(
-            table(&["login", "number"], lines, "-"),
+            laid_out(&["login", "number"], &lines, None),
             "login     number\nalice     1\nal\\u{1b}  22\n"
         );
+    }
+
+    #[test]
+    fn a_table_of_a_terminal_wraps_between_words_and_a_pipe_has_whole_lines() {
+        let cells = [
+            "2026-11-27T03:46:14Z",
+            "6NNAYMZXYV9F",
+            "alice wrote 5 messages to somebody new within 2 minutes; usual for it are at most 1",
+        ];
+        let lines = [cells.map(Into::into).to_vec()];
+        let names = ["since", "id", "because"];
+        let expected = "\
+since                 id            because
+2026-11-27T03:46:14Z  6NNAYMZXYV9F  alice wrote 5 messages
+                                    to somebody new within
+                                    2 minutes; usual for
+                                    it are at most 1
+";
+        assert_eq!(laid_out(&names, &lines, Some(60)), expected);
+        let whole = laid_out(&names, &lines, None);
+        assert_eq!(whole.lines().nth(1), Some(&*cells.join("  ")));
     }
 }

@@ -256,19 +256,22 @@ pub(super) fn audit(arguments: &Audit) -> Exit {
     }))
 }
 
+/// `3F9K2M7QW1ZT true-positive: password changed`
+fn about(deed: &Deed) -> String {
+    let what = [&deed.incident, &deed.detail].into_iter().flatten().cloned();
+    let what = what.collect::<Vec<_>>().join(" ");
+    match &deed.note {
+        Some(note) if what.is_empty() => note.clone(),
+        Some(note) => format!("{what}: {note}"),
+        None => what,
+    }
+}
+
 fn audit_words(deeds: &[Deed]) -> String {
     let lines = deeds.iter().map(|deed| {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![
-            moment(deed.at),
-            deed.by.clone(),
-            deed.what.clone(),
-            text(&deed.login),
-            text(&deed.incident),
-            text(&deed.detail),
-            text(&deed.note),
-        ]
+        let login = deed.login.clone().unwrap_or_default();
+        vec![moment(deed.at), deed.by.clone(), deed.what.clone(), login, about(deed)]
     });
-    let names = ["at", "by", "what", "login", "suspension", "detail", "note"];
+    let names = ["at", "by", "what", "login", "about"];
     table(&names, lines, "of that time and login nothing is recorded")
 }
