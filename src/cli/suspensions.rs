@@ -82,11 +82,10 @@ fn list(told: &[Told]) -> String {
             incident.login.clone(),
             moment(incident.imposed),
             format!("{ends}{mode}"),
-            incident.by.clone(),
-            because.clone(),
+            format!("{}: {because}", incident.by),
         ]
     });
-    let names = ["id", "login", "since", "until", "by", "because"];
+    let names = ["id", "login", "since", "until", "because"];
     table(&names, lines, "no account is suspended")
 }
 
