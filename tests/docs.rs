@@ -1,5 +1,5 @@
-//! The documents against the program: metrics, replies, shown output, the example configuration, and
-//! every relative link.
+//! The documents against the program: metrics, replies, commands, shown output, the example configuration,
+//! and every relative link.
 
 use gatepost::decision::{DecisionId, Reason};
 use gatepost::directory::meter::Meter;
@@ -119,6 +119,91 @@ fn shown_ids_are_those_of_the_questions_shown() {
             assert!(known.contains(&id), "{file}: {id} is none of {known:?}");
         }
     }
+}
+
+#[test]
+fn every_command_in_the_documents_is_one_with_these_options() {
+    let mut helps = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for file in markdown(&root()) {
+        let text = fs::read_to_string(&file).expect("a document can be read");
+        for command in commands(&text) {
+            seen += 1;
+            if let Err(why) = check_command(&command, &mut helps) {
+                faults.push(format!("{}: gatepost {}: {why}", file.display(), command.join(" ")));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(seen > 100, "only {seen} commands were found");
+}
+
+/// Against `--help`, word by word, then its options.
+fn check_command(words: &[String], helps: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let mut path = Vec::new();
+    let mut help = help_of(&path, helps);
+    let mut rest = words.iter().peekable();
+    while let Some(known) = subcommands(&help) {
+        let Some(word) = rest.next_if(|word| !word.starts_with('-')) else { break };
+        if *word == word.to_uppercase() {
+            return Ok(());
+        }
+        if !known.contains(&word.as_str()) {
+            return Err(format!("{word} is none of {known:?}"));
+        }
+        path.push(word.as_str());
+        help = help_of(&path, helps);
+    }
+    let options = rest.filter(|word| word.starts_with("--"));
+    let options = options.map(|word| word.split('=').next().unwrap_or(word));
+    for option in options {
+        let is_option = |word: &str| word.trim_matches(['[', ']', ',', '<', '>', '|']) == option;
+        if !help.split_whitespace().any(is_option) {
+            return Err(format!("it has no {option}"));
+        }
+    }
+    Ok(())
+}
+
+fn help_of(path: &[&str], helps: &mut BTreeMap<String, String>) -> String {
+    let told = || {
+        let told = gatepost(&[path, &["--help"]].concat());
+        assert!(told.status.success(), "{path:?}: {told:?}");
+        String::from_utf8(told.stdout).expect("text")
+    };
+    helps.entry(path.join(" ")).or_insert_with(told).clone()
+}
+
+/// `None`: it has none, and its next word is an argument.
+fn subcommands(help: &str) -> Option<Vec<&str>> {
+    let (_, list) = help.split_once("\nCommands:\n")?;
+    let lines = list.lines().take_while(|line| line.starts_with("  "));
+    Some(lines.filter_map(|line| line.split_whitespace().next()).collect())
+}
+
+/// The words after `gatepost` in code, whether in a sentence or in lines of its own.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (number, block) in text.split("```").enumerate() {
+        let is_fence = number % 2 == 1;
+        let pieces: Vec<String> = match is_fence {
+            true => block.replace("\\\n", " ").lines().map(str::to_owned).collect(),
+            false => words(block).map(|span| span.replace('\n', " ")).collect(),
+        };
+        // What follows in quotes, or behind a pipe, is not of the command.
+        let pieces = pieces.iter().flat_map(|piece| piece.split([';', '|']).map(str::trim));
+        for piece in pieces {
+            let piece = piece.strip_prefix("$ ").unwrap_or(piece);
+            let rest = piece.strip_prefix("target/release/").unwrap_or(piece);
+            let Some(rest) = rest.strip_prefix("gatepost ") else { continue };
+            let unquoted: String = rest.split(['\'', '"']).step_by(2).collect();
+            let words = unquoted.split_whitespace().take_while(|word| *word != "#");
+            let words = words.map(|word| word.trim_start_matches('[').trim_end_matches([',', ']']));
+            found.push(words.map(str::to_owned).collect());
+        }
+    }
+    found
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::admin::{Control, Peer};
 use crate::detector::Spares;
 use crate::engine::{DeedFault, Exempting, Opened, Release, Suspending};
 use crate::mail::{Mode, Timestamp};
+use crate::store::StoreFault;
 use crate::suspension::Verdict;
 
 /// What a deed is about, and why it is done.
@@ -240,7 +241,13 @@ pub(super) async fn backup(
         ));
     }
     let done = control.engine.backup(&asked.path, &by, (control.clock)()).await;
-    done.map_err(|fault| (StatusCode::SERVICE_UNAVAILABLE, fault.to_string()))?;
+    done.map_err(|fault| {
+        let why = match fault {
+            StoreFault::Unavailable(why) => why,
+            full @ StoreFault::OutboxFull(_) => full.to_string(),
+        };
+        (StatusCode::SERVICE_UNAVAILABLE, format!("the store is not copied: {why}"))
+    })?;
     Ok(Json(asked))
 }
 
@@ -282,5 +289,7 @@ pub(super) fn told(name: &str, fault: DeedFault) -> Fault {
         }
         DeedFault::DirectorySilent | DeedFault::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
+    // Else the sentence would have no subject.
+    let name = if name.is_empty() { "\"\"" } else { name };
     (status, format!("{name} {fault}"))
 }

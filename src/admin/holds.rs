@@ -112,6 +112,11 @@ pub(super) async fn ask_queue(
     }
     let name = AskedName { login: asked.name.clone() };
     let Json(found) = looking::incident(State(control.clone()), Json(name)).await?;
+    if control.helpers.is_empty() {
+        return Err(bad(
+            "no queue can be looked into: the configuration has no [[queue]] (docs/hold.md)",
+        ));
+    }
     let at = (control.clock)();
     let queued = control.engine.queued(&control.helpers, &found.incident, at).await;
     let settler = Settler { by: &by, note: &asked.note, at };

@@ -63,7 +63,7 @@ pub struct Status {
     pub hold: String,
     /// Accounts by state; none: not counted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accounts: Option<Vec<(String, u64)>>,
+    pub accounts: Option<ByState>,
     /// The oldest suspension that waits for a person.
     #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Timestamp>,
@@ -83,6 +83,17 @@ pub struct Status {
     pub messages: u64,
     #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
     pub last_question: Option<Timestamp>,
+}
+
+/// How many accounts stand so.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ByState {
+    pub suspended: u64,
+    pub exempt: u64,
+    pub probation: u64,
+    pub held: u64,
+    pub watched: u64,
+    pub normal: u64,
 }
 
 pub(super) async fn incidents(
@@ -133,7 +144,10 @@ pub(super) async fn incident(
         Some(id) => control.engine.incident(id).await.map_err(failed)?,
         None => None,
     };
-    found.map(Json).ok_or_else(|| told(&asked.login, DeedFault::NotSuspended))
+    found.map(Json).ok_or_else(|| {
+        let (status, why) = told(&asked.login, DeedFault::NotSuspended);
+        (status, format!("{why}; gatepost suspensions list --all has those that have ended"))
+    })
 }
 
 pub(super) async fn account(
@@ -183,7 +197,6 @@ pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
     let engine = &control.engine;
     let rules = engine.rules();
     let census = engine.census();
-    let names = Stands::ALL.map(Stands::as_str);
     let outbox = engine.outbox_length().await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -191,13 +204,7 @@ pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
         at: (control.clock)(),
         mode: rules.detector.settings.mode.as_str().into(),
         hold: rules.detector.settings.hold.as_str().into(),
-        accounts: census.as_ref().map(|census| {
-            names
-                .iter()
-                .zip(census.accounts)
-                .map(|(name, count)| (name.to_string(), count))
-                .collect()
-        }),
+        accounts: census.as_ref().map(|census| by_state(&census.accounts)),
         oldest: census.as_ref().and_then(|census| census.oldest),
         exemptions: census.as_ref().map_or(0, |census| census.exemptions),
         breaker: engine.opened_breaker(Mode::Enforce),
@@ -208,6 +215,18 @@ pub(super) async fn status(State(control): State<Control>) -> Json<Status> {
         messages: control.observer.metrics.detection.charged(),
         last_question: control.observer.metrics.last_question(),
     })
+}
+
+fn by_state(accounts: &[u64; Stands::ALL.len()]) -> ByState {
+    let of = |state: Stands| accounts[state as usize];
+    ByState {
+        suspended: of(Stands::Suspended),
+        exempt: of(Stands::Exempt),
+        probation: of(Stands::Probation),
+        held: of(Stands::Held),
+        watched: of(Stands::Watched),
+        normal: of(Stands::Normal),
+    }
 }
 
 fn failed(fault: StoreFault) -> Fault {

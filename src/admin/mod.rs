@@ -15,7 +15,9 @@ pub use deeds::{
     ExemptionEnded, Forgotten, Released, Suspended,
 };
 pub use holds::{AskedHolds, AskedQueue, HoldAction, ToldHold};
-pub use looking::{AskedAudit, AskedIncidents, AskedName, AskedNetwork, Kept, Status, TopSender};
+pub use looking::{
+    AskedAudit, AskedIncidents, AskedName, AskedNetwork, ByState, Kept, Status, TopSender,
+};
 pub use notify::{Actions, AskedTest, Tried, Waits};
 pub use page::{Health, router as page_router};
 pub use peer::Peer;

@@ -43,7 +43,8 @@ impl Operators {
         if self.admits(peer, &name) {
             return Ok(name);
         }
-        let why = format!("{name} may look and change nothing: it is none of control.operators");
+        let why =
+            format!("the user {name} may look and change nothing: it is none of control.operators");
         Err((StatusCode::FORBIDDEN, why))
     }
 
@@ -83,7 +84,10 @@ mod tests {
         assert_eq!(by_user.admit(peer("daemon")), Ok("daemon".into()));
         let refused = by_user.admit(peer("bin")).expect_err("refused");
         assert_eq!(refused.0, StatusCode::FORBIDDEN);
-        assert_eq!(refused.1, "bin may look and change nothing: it is none of control.operators");
+        assert_eq!(
+            refused.1,
+            "the user bin may look and change nothing: it is none of control.operators"
+        );
         let by_group = operators(&[Operator::Group("bin".into())]);
         assert!(by_group.admit(peer("bin")).is_ok());
         assert!(by_group.admit(peer("daemon")).is_err());

@@ -1,12 +1,16 @@
 //! Questions to the daemon whose answer is one JSON value, and what is common to the commands that ask them.
 
+use std::io;
+use std::io::IsTerminal;
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 use hyper::{Request, StatusCode};
 use jiff::civil::Date;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::source::{Daemon, Failed};
-use crate::cli::{Exit, Output, say, shown, small_runtime};
+use crate::cli::{Exit, Output, is_harmless, say, shown, small_runtime};
 use crate::daemon::clock;
 use crate::mail::Timestamp;
 use crate::settings::duration;
@@ -46,10 +50,7 @@ pub(super) fn finish(told: Result<String, Failed>) -> Exit {
             say(&text);
             Exit::Done
         }
-        Err(Failed { exit, why }) => {
-            eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
-            exit
-        }
+        Err(failed) => failed.told(),
     }
 }
 
@@ -60,10 +61,37 @@ pub(super) fn written<T: Serialize>(
     words: impl FnOnce(&T) -> String,
 ) -> String {
     match output {
-        Output::Json => serde_json::to_string_pretty(told).unwrap_or_default() + "\n",
+        Output::Json => json(told),
         Output::Human => words(told),
     }
 }
+
+/// RFC 8259 lets C1 controls and turns of direction stand as they are, and terminals obey them.
+pub(super) fn json<T: Serialize + ?Sized>(told: &T) -> String {
+    escaped(&serde_json::to_string_pretty(told).unwrap_or_default()) + "\n"
+}
+
+/// JSON that a terminal takes for nothing else.
+pub(super) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmless(c) || c == '\n' {
+            safe.push(c);
+        } else {
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+    }
+    safe
+}
+
+/// Of a table on a terminal, as of `--help`; a pipe gets lines as long as they are.
+const COLUMNS: u16 = 100;
+
+/// A longer word, as a login may be, is broken rather than that it takes the room of the others.
+const WORD: usize = 24;
+
+/// Between two columns.
+const GAP: u16 = 2;
 
 /// Columns under their names; `none` where there is no line.
 pub(super) fn table(
@@ -71,35 +99,53 @@ pub(super) fn table(
     lines: impl IntoIterator<Item = Vec<String>>,
     none: &str,
 ) -> String {
+    let lines: Vec<Vec<String>> = lines.into_iter().collect();
+    if lines.is_empty() {
+        return format!("{none}\n");
+    }
+    let columns = io::stdout().is_terminal().then_some(COLUMNS);
+    laid_out(names, &lines, columns)
+}
+
+/// Words stay whole: half a time or an id is of no use.
+fn laid_out(names: &[&str], lines: &[Vec<String>], columns: Option<u16>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(names);
-    let mut is_empty = true;
     for line in lines {
         table.add_row(line.iter().map(|cell| shown(cell)));
-        is_empty = false;
     }
-    if is_empty {
-        return format!("{none}\n");
+    if let Some(columns) = columns {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP));
+        let cells = lines.iter().filter_map(|line| line.get(number));
+        let words = cells.flat_map(|cell| cell.split(' ')).chain([names[number]]);
+        let longest = words.map(|word| shown(word).chars().count()).max().unwrap_or(0);
+        let width = Width::Fixed(longest.min(WORD) as u16 + GAP);
+        column.set_constraint(ColumnConstraint::LowerBoundary(width));
     }
-    let lines = table.to_string();
-    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let text = table.to_string();
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Of a moment, to the second.
 pub(super) fn moment(at: Timestamp) -> String {
-    let text = at.to_string();
+    second(&at.to_string())
+}
+
+/// Of a moment as RFC 3339 writes it, to the second.
+pub(super) fn second(text: &str) -> String {
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
+        None => text.into(),
     }
 }
 
+/// "released" alone would read as if it were.
 pub(super) fn until(end: Option<Timestamp>) -> String {
-    end.map_or_else(|| "released".into(), moment)
+    end.map_or_else(|| "its release".into(), moment)
 }
 
 /// The end of something: a moment as RFC 3339 writes it, a day that counts to its end, or a time from now on.
@@ -157,13 +203,46 @@ mod tests {
     }
 
     #[test]
+    fn json_has_nothing_that_steers_a_terminal_and_reads_back_the_same() {
+        let told = ["al\u{1b}[2J", "\u{9b}31m", "a\u{202e}b", "M\u{fc}ller \u{1f600}"];
+        let text = json(&told);
+        assert_eq!(
+            text,
+            "[\n  \"al\\u001b[2J\",\n  \"\\u009b31m\",\n  \"a\\u202eb\",\n  \"M\u{fc}ller \u{1f600}\"\n]\n"
+        );
+        let back: Vec<String> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(back, told);
+    }
+
+    #[test]
     fn a_table_without_a_line_says_so() {
         assert_eq!(table(&["login"], Vec::new(), "nobody is suspended"), "nobody is suspended\n");
         let lines =
             vec![vec!["alice".to_string(), "1".into()], vec!["al\u{1b}".into(), "22".into()]];
         assert_eq!(
-            table(&["login", "number"], lines, "-"),
+            laid_out(&["login", "number"], &lines, None),
             "login     number\nalice     1\nal\\u{1b}  22\n"
         );
+    }
+
+    #[test]
+    fn a_table_of_a_terminal_wraps_between_words_and_a_pipe_has_whole_lines() {
+        let cells = [
+            "2026-11-27T03:46:14Z",
+            "6NNAYMZXYV9F",
+            "alice wrote 5 messages to somebody new within 2 minutes; usual for it are at most 1",
+        ];
+        let lines = [cells.map(Into::into).to_vec()];
+        let names = ["since", "id", "because"];
+        let expected = "\
+since                 id            because
+2026-11-27T03:46:14Z  6NNAYMZXYV9F  alice wrote 5 messages
+                                    to somebody new within
+                                    2 minutes; usual for
+                                    it are at most 1
+";
+        assert_eq!(laid_out(&names, &lines, Some(60)), expected);
+        let whole = laid_out(&names, &lines, None);
+        assert_eq!(whole.lines().nth(1), Some(&*cells.join("  ")));
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// Configuration file
     #[arg(default_value = DEFAULT_FILE)]
     file: PathBuf,
+    /// The same, as the other commands take it
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
     /// Show the effective configuration, with the origin of every value
     #[arg(long, conflicts_with = "online")]
     print: bool,
@@ -37,8 +40,9 @@ pub(super) struct Arguments {
 /// Tells all faults and warnings of a file on stderr; with `print` the effective configuration, with
 /// `online` what was tried out, on stdout.
 pub(super) fn check(arguments: &Arguments) -> Exit {
-    let file = arguments.file.display();
-    let config = match config::load(&arguments.file, &host()) {
+    let path = arguments.config.as_ref().unwrap_or(&arguments.file);
+    let file = path.display();
+    let config = match config::load(path, &host()) {
         Ok(config) => config,
         Err(faults) => {
             for fault in &faults {
@@ -151,7 +155,9 @@ fn check_online(config: &Config) -> Exit {
 /// Whether it could be opened; a running daemon has it open, so it is only looked at.
 fn look_at_store(path: &Path) -> Examined {
     let name = path.display().to_string();
-    match Embedded::look(path) {
+    // "store.redb" alone has a folder, too.
+    let whole = std::path::absolute(path);
+    match whole.map_err(Into::into).and_then(|path| Embedded::look(&path)) {
         Ok(()) => Examined::good(&name, "the store is there, or can be made"),
         Err(fault) => Examined::fault(&name, fault.to_string()),
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use serde::Serialize;
 
 use crate::admin::{
     AskedBackup, AskedExempt, AskedRelease, AskedReset, AskedSuspend, Deed, Exempted,
     ExemptionEnded, Forgotten, Released, Status, Suspended,
 };
-use crate::cli::asking::{end, finish, get, moment, post, table, written};
+use crate::cli::asking::{end, finish, get, moment, post, second, table, written};
 use crate::cli::source::{Daemon, Failed};
 use crate::cli::{Exit, Output, counted, say, shown};
 use crate::engine::{Opened, Standing};
@@ -78,27 +79,34 @@ fn try_release(arguments: &Release) -> Result<String, Failed> {
             released;
         let done = why.done("is released", "would be released");
         let mut text = format!(
-            "{} {done}: suspended by {id} since {imposed}\n  {}\n  the first message of it came at {since}\n",
+            "{} {done}: suspended by {id} since {}\n  {}\n",
             shown(login),
+            second(imposed),
             shown(because)
         );
+        // What a person suspends needs no message.
+        if since != imposed {
+            text += &format!("  the first message of it came at {}\n", second(since));
+        }
+        let is_client = login.starts_with("client:");
         if let Some(set) = password_set {
-            text += &format!("  its password was last set at {set}\n");
-        } else if verdict == "true-positive" {
+            text += &format!("  its password was last set at {}\n", second(set));
+        } else if verdict == "true-positive" && !is_client {
             text += "  the directory does not tell when its password was last set: make sure that it was changed\n";
         }
         if verdict == "authorised-bulk" {
             text += "  whoever writes to many by trade belongs into [detector] bulk\n";
         }
         if let Some(until) = probation_until {
-            text += &format!("  on probation until {until}\n");
+            text += &format!("  on probation until {}\n", second(until));
         }
         text
     }))
 }
 
 #[derive(clap::Args)]
-#[command(after_help = format!("{CODES} Of several logins the worst.
+#[command(after_help = format!("{CODES} Of several
+logins the highest; with --output json each has an object of its own.
 
 Examples:
   gatepost suspend alice --note 'phished, ticket 4711'
@@ -128,16 +136,20 @@ pub(super) fn suspend(arguments: &Suspend) -> Exit {
             }
         }
     }
-    let mut worst = Exit::Done;
-    for login in &logins {
-        let exit = finish(suspend_one(arguments, login));
-        if !matches!(exit, Exit::Done) {
-            worst = exit;
-        }
-    }
     if logins.is_empty() {
         eprintln!("no login is named");
         return Exit::No;
+    }
+    let mut worst = Exit::Done;
+    for login in &logins {
+        let exit = finish(suspend_one(arguments, login));
+        // Of the others it would say the same.
+        if matches!(exit, Exit::Unreachable | Exit::Forbidden) {
+            return exit;
+        }
+        if exit as u8 > worst as u8 {
+            worst = exit;
+        }
     }
     worst
 }
@@ -152,9 +164,13 @@ fn suspend_one(arguments: &Suspend, login: &str) -> Result<String, Failed> {
     let asked = AskedSuspend { deed: why.deed(login), until: arguments.until };
     let suspended: Suspended = post(&why.daemon, "/suspend", &asked)?;
     Ok(written(&suspended, why.output, |suspended| {
-        let until = suspended.until.as_deref().unwrap_or("it is released");
-        let done = why.done("is suspended", "would be suspended");
-        format!("{} {done} until {until}, by {}\n", shown(&suspended.login), suspended.id)
+        let until = suspended.until.as_deref().map_or("its release".into(), second);
+        let login = shown(&suspended.login);
+        // An id that nothing will have is none.
+        if why.dry_run {
+            return format!("{login} would be suspended until {until}\n");
+        }
+        format!("{login} is suspended until {until}, by {}\n", suspended.id)
     }))
 }
 
@@ -189,7 +205,7 @@ pub(super) struct ExemptAdd {
     #[arg(long)]
     novelty: bool,
     /// It ends with so many recipients in all
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     recipients: Option<u32>,
     /// Its end: 2026-12-24, 2026-12-24T18:00:00Z, 48h
     #[arg(long, value_parser = end)]
@@ -222,7 +238,8 @@ fn exempt_add(arguments: &ExemptAdd) -> Result<String, Failed> {
             .as_ref()
             .map(|id| format!("; its suspension {id} {}", why.done("has ended", "would end")));
         let lifted = lifted.unwrap_or_default();
-        format!("{} {done} until {}{lifted}\n", shown(&exempted.login), exempted.until)
+        let until = second(&exempted.until);
+        format!("{} {done} until {until}{lifted}\n", shown(&exempted.login))
     }))
 }
 
@@ -251,7 +268,8 @@ fn exempt_remove(login: &str, why: &Why) -> Result<String, Failed> {
         let ExemptionEnded { login, until, used } = ended;
         let login = shown(login);
         format!(
-            "{login} {done}; it was until {until}, with {}\n",
+            "{login} {done}; it was until {}, and spared {}\n",
+            second(until),
             counted(*used as usize, "recipient")
         )
     }))
@@ -283,6 +301,17 @@ pub(super) fn breaker(command: &Breaker) -> Exit {
     }
 }
 
+/// Null where it is closed.
+#[derive(Serialize)]
+struct Breakers {
+    breaker: Option<Opened>,
+    shadow_breaker: Option<Opened>,
+}
+
+const TO_CLOSE: &str = "  until it is closed the detector holds, and suspends nobody; whom it suspended tells gatepost suspensions list
+  to close   find out whether they are thieves, then gatepost breaker reset --note ...
+";
+
 fn breaker_status(daemon: &Daemon, output: Output) -> Exit {
     let status: Status = match get(daemon, "/status") {
         Ok(status) => status,
@@ -290,16 +319,19 @@ fn breaker_status(daemon: &Daemon, output: Output) -> Exit {
     };
     let of = |name: &str, opened: &Option<Opened>| match opened {
         Some(opened) => format!(
-            "the {name} is open since {}: {} accounts of {} were suspended within 10 minutes\n",
+            "the {name} is open since {}: {} of {} were suspended within 10 minutes\n",
             moment(opened.at),
             opened.suspensions,
-            opened.accounts
+            counted(opened.accounts as usize, "account")
         ),
         None => format!("the {name} is closed\n"),
     };
-    let both = (&status.breaker, &status.shadow_breaker);
-    say(&written(&both, output, |both| of("breaker", both.0) + &of("breaker of shadows", both.1)));
-    if status.breaker.is_some() { Exit::No } else { Exit::Done }
+    let both = Breakers { breaker: status.breaker, shadow_breaker: status.shadow_breaker };
+    say(&written(&both, output, |both| {
+        let next = both.breaker.as_ref().map_or("", |_| TO_CLOSE);
+        of("breaker", &both.breaker) + next + &of("breaker of shadows", &both.shadow_breaker)
+    }));
+    if both.breaker.is_some() { Exit::No } else { Exit::Done }
 }
 
 fn breaker_reset(observe: bool, why: &Why) -> Result<String, Failed> {
@@ -307,7 +339,8 @@ fn breaker_reset(observe: bool, why: &Why) -> Result<String, Failed> {
     let opened: Opened = post(&why.daemon, "/breaker/reset", &asked)?;
     Ok(written(&opened, why.output, |opened| {
         let done = why.done("is closed", "would be closed");
-        format!("the breaker {done}; it was open since {}\n", moment(opened.at))
+        let name = if observe { "breaker of shadows" } else { "breaker" };
+        format!("the {name} {done}; it was open since {}\n", moment(opened.at))
     }))
 }
 
@@ -333,17 +366,26 @@ pub(super) fn forget(arguments: &Forget) -> Exit {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = format!("{CODES}
+
+Examples:
+  gatepost backup /var/lib/gatepost/backup.redb"))]
 pub(super) struct Backup {
     /// Where the daemon writes the copy; nothing may be there yet
     path: PathBuf,
     #[command(flatten)]
     daemon: Daemon,
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
 }
 
 pub(super) fn backup(arguments: &Backup) -> Exit {
     let asked = AskedBackup { path: arguments.path.clone() };
     let told = post(&arguments.daemon, "/backup", &asked);
-    finish(told.map(|AskedBackup { path }| {
-        format!("the store is copied to {}; keep the hash key with it\n", path.display())
+    finish(told.map(|copied: AskedBackup| {
+        written(&copied, arguments.output, |AskedBackup { path }| {
+            let path = path.display().to_string();
+            format!("the store is copied to {}; keep the hash key with it\n", shown(&path))
+        })
     }))
 }

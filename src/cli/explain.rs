@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::{Request, StatusCode};
 
 use crate::admin::{self, Asked, Kept};
-use crate::cli::asking::moment;
+use crate::cli::asking::{json, moment};
 use crate::cli::source::{Control, Failed, Source};
 use crate::cli::suspensions::incident_words;
 use crate::cli::{Exit, Output, counted, say, shown, small_runtime};
@@ -69,15 +69,12 @@ pub(super) fn explain(arguments: Arguments) -> Exit {
         }
         Ok(Recalled::Kept(kept, id)) => {
             say(&match arguments.output {
-                Output::Json => serde_json::to_string_pretty(&kept).unwrap_or_default() + "\n",
+                Output::Json => json(&kept),
                 Output::Human => kept_words(&kept, id.as_str()),
             });
             Exit::No
         }
-        Err(Failed { exit, why }) => {
-            eprintln!("{why}");
-            exit
-        }
+        Err(failed) => failed.told(),
     }
 }
 
@@ -124,7 +121,8 @@ fn stories(arguments: &Arguments) -> Result<Vec<Story>, Failed> {
 fn recalled(arguments: &Arguments, pasted: &str) -> Result<Recalled, Failed> {
     let runtime = small_runtime().map_err(|fault| Failed::unreachable(fault.to_string()))?;
     let ids = pasted_ids(pasted)?;
-    let control = arguments.source.control()?;
+    // What was decided the daemon alone knows.
+    let control = arguments.source.control_alone()?;
     runtime.block_on(recall(&control, &ids))
 }
 
@@ -222,9 +220,7 @@ fn read_stories(body: &[u8]) -> Result<Vec<Story>, Failed> {
 fn written(stories: &[Story], output: Output) -> String {
     if output == Output::Json {
         // A list, whatever its length, so that a program reads one shape.
-        return serde_json::to_string_pretty(stories).unwrap_or_default()
-            + "
-";
+        return json(stories);
     }
     stories.iter().map(story_text).collect::<Vec<_>>().join("\n")
 }

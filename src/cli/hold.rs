@@ -10,9 +10,11 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::admin::{AskedHolds, AskedQueue, HoldAction, ToldHold};
-use crate::cli::asking::{finish, table, written};
+use crate::cli::asking::{finish, second, table, written};
 use crate::cli::source::{Daemon, Failed};
 use crate::cli::{Exit, Output, counted, small_runtime};
+
+const NONE: &str = "no message is on hold";
 
 /// The helper gives a thousand messages up to this long.
 const PATIENCE: Duration = Duration::from_secs(110);
@@ -122,7 +124,8 @@ pub(super) fn queue(queue: &Queue) -> Exit {
         dry_run: queue.dry_run,
     };
     let action = if queue.drop { HoldAction::Drop } else { HoldAction::List };
-    settled(ask(&queue.daemon, "/suspensions/queue", &asked), queue.output, action)
+    let none = "nothing of it is in a queue";
+    settled(ask(&queue.daemon, "/suspensions/queue", &asked), queue.output, action, none)
 }
 
 pub(super) fn hold(command: &Command) -> Exit {
@@ -135,12 +138,17 @@ pub(super) fn hold(command: &Command) -> Exit {
             (settling(settle, HoldAction::Drop), &settle.daemon, settle.output)
         }
     };
-    settled(ask(daemon, "/holds", &asked), output, asked.action)
+    settled(ask(daemon, "/holds", &asked), output, asked.action, NONE)
 }
 
-fn settled(holds: Result<Vec<ToldHold>, Failed>, output: Output, action: HoldAction) -> Exit {
+fn settled(
+    holds: Result<Vec<ToldHold>, Failed>,
+    output: Output,
+    action: HoldAction,
+    none: &str,
+) -> Exit {
     let failed = holds.as_ref().is_ok_and(|holds| holds.iter().any(|hold| hold.why.is_some()));
-    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, action)))) {
+    match finish(holds.map(|holds| written(&holds, output, |holds| words(holds, action, none)))) {
         Exit::Done if failed => Exit::Deferred,
         exit => exit,
     }
@@ -188,19 +196,19 @@ fn ask(daemon: &Daemon, path: &str, asked: &impl Serialize) -> Result<Vec<ToldHo
     })
 }
 
-fn words(holds: &[ToldHold], action: HoldAction) -> String {
-    let none = "no message is on hold";
+fn words(holds: &[ToldHold], action: HoldAction, none: &str) -> String {
     let lines = holds.iter().map(|hold| {
         let then = match (&hold.outcome, &hold.why, action, &hold.released_at) {
             (Some(outcome), Some(why), ..) => format!("{outcome}: {why}"),
             (Some(outcome), None, ..) => outcome.clone(),
             (None, _, HoldAction::Release, _) => "would be released".into(),
             (None, _, HoldAction::Drop, _) => "would be dropped".into(),
-            (None, _, HoldAction::List, Some(at)) => format!("released at {at}"),
+            (None, _, HoldAction::List, Some(at)) => format!("released at {}", second(at)),
             (None, _, HoldAction::List, None) => "kept until a person decides".into(),
         };
         let by = format!("{} ({})", hold.held_by, hold.grade);
-        let own = [&hold.mta, &hold.queue_id, &hold.login, &hold.held_since, &by, &then];
+        let since = second(&hold.held_since);
+        let own = [&hold.mta, &hold.queue_id, &hold.login, &since, &by, &then];
         own.map(Clone::clone).to_vec()
     });
     let names = ["mta", "queue id", "login", "on hold since", "by", "then"];
@@ -251,19 +259,19 @@ mod tests {
 
     #[test]
     fn each_message_has_a_line_that_says_what_comes() {
-        assert_eq!(words(&[], HoldAction::List), "no message is on hold\n");
+        assert_eq!(words(&[], HoldAction::List, NONE), "no message is on hold\n");
         let expected = "\
-mta  queue id     login  on hold since             by               then
-mx1  BFD5198E1F2  alice  2026-09-21T14:13:20.123Z  novel-2m (hold)  released at 2026-09-21T14:43:20.123Z
+mta  queue id     login  on hold since         by               then
+mx1  BFD5198E1F2  alice  2026-09-21T14:13:20Z  novel-2m (hold)  released at 2026-09-21T14:43:20Z
 1 message
 ";
-        assert_eq!(words(&[told("BFD5198E1F2", None, None)], HoldAction::List), expected);
+        assert_eq!(words(&[told("BFD5198E1F2", None, None)], HoldAction::List, NONE), expected);
         let all = [
             told("BFD5198E1F2", Some("dropped"), None),
             told("C2D9598E3D1", Some("gone"), None),
             told("C4E5A98E3E3", Some("failed"), Some("postsuper: fatal: x\u{1b}[2J")),
         ];
-        let text = words(&all, HoldAction::Drop);
+        let text = words(&all, HoldAction::Drop, NONE);
         assert!(text.ends_with("3 messages: 1 dropped, 1 gone, 1 failed\n"), "{text}");
         assert!(text.contains("failed: postsuper: fatal: x\\u{1b}[2J\n"), "{text}");
     }

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 
 use crate::admin::{self, AskedHolders, HoldersFault};
+use crate::cli::asking::escaped;
 use crate::cli::source::{Control, Failed, Source};
 use crate::cli::{Exit, Output, counted, is_read, shown, small_runtime};
 use crate::daemon::clock;
@@ -117,7 +118,7 @@ impl Printer {
             (Output::Json, HoldersLine::Person(person)) => {
                 let comma = if self.persons == 0 { "" } else { "," };
                 self.persons += 1;
-                write!(self.out, "{comma}\n    {}", serde_json::to_string(person)?)
+                write!(self.out, "{comma}\n    {}", escaped(&serde_json::to_string(person)?))
             }
             (Output::Json, HoldersLine::End(end)) => {
                 let close = if self.persons == 0 { "]" } else { "\n  ]" };
@@ -131,7 +132,7 @@ impl Printer {
 
     /// One document: the fields of the head, the people, the counts.
     fn json_head(&mut self, head: &HoldersHead) -> io::Result<()> {
-        let head = serde_json::to_string_pretty(head)?;
+        let head = escaped(&serde_json::to_string_pretty(head)?);
         let open = head.trim_end().trim_end_matches('}').trim_end();
         write!(self.out, "{open},\n  \"people\": [")
     }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::admin::{AskedAudit, AskedName, AskedNetwork, Status, TopSender, Waits};
+use crate::admin::{AskedAudit, AskedName, AskedNetwork, ByState, Status, TopSender, Waits};
 use crate::cli::asking::{finish, get, moment, post, since, table, until, written};
 use crate::cli::source::Daemon;
 use crate::cli::suspensions::{envelopes, readings};
@@ -39,19 +39,22 @@ fn status_words(status: &Status) -> String {
         counted(status.messages as usize, "message")
     );
     match &status.accounts {
-        Some(accounts) => {
-            let each: Vec<String> =
-                accounts.iter().rev().map(|(state, count)| format!("{count} {state}")).collect();
-            text += &format!("accounts    {}\n", each.join(", "));
+        Some(ByState { suspended, exempt, probation, held, watched, normal }) => {
+            text += &format!(
+                "accounts    {suspended} suspended, {exempt} exempt, {probation} on probation, {held} held, {watched} watched, {normal} normal\n"
+            );
         }
         None => text += "accounts    not counted yet\n",
     }
     if let Some(oldest) = status.oldest {
-        text += &format!("incidents   the oldest waits since {}\n", moment(oldest));
+        text += &format!("suspensions the oldest waits for a verdict since {}\n", moment(oldest));
     }
     let breaker = match &status.breaker {
         Some(opened) => {
-            format!("OPEN since {}: nobody is suspended; gatepost breaker reset", moment(opened.at))
+            format!(
+                "OPEN since {}: the detector suspends nobody; gatepost breaker status",
+                moment(opened.at)
+            )
         }
         None => "closed".into(),
     };
@@ -77,7 +80,11 @@ fn status_words(status: &Status) -> String {
 }
 
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
 pub(super) struct Accounts {
     #[command(subcommand)]
     command: Option<AccountsCommand>,
@@ -212,7 +219,7 @@ fn clients(found: &[FromNetwork]) -> String {
         ]
     });
     let names = ["login", "messages", "recipients", "first", "last", "clients"];
-    table(&names, lines, "nobody sent from there within the last day, of those that sent last")
+    table(&names, lines, "of what is remembered of the last day, nothing came from there")
 }
 
 #[derive(clap::Args)]
@@ -223,7 +230,7 @@ pub(super) struct Audit {
     /// Only those of this login
     #[arg(long)]
     login: Option<String>,
-    /// At most so many
+    /// At most so many, the earliest first
     #[arg(long, default_value = "1000")]
     most: usize,
     #[command(flatten)]
@@ -234,6 +241,13 @@ pub(super) fn audit(arguments: &Audit) -> Exit {
     let question = AskedAudit { since: arguments.since, most: arguments.most };
     let deeds = post(&arguments.asked.daemon, "/audit", &question);
     finish(deeds.map(|mut deeds: Vec<Deed>| {
+        if deeds.len() == arguments.most && let Some(last) = deeds.last() {
+            eprintln!(
+                "there may be more: these are the first {} deeds, up to {}; name a later --since, or a greater --most",
+                deeds.len(),
+                moment(last.at)
+            );
+        }
         if let Some(login) = &arguments.login {
             let is_its = |own: &String| own.eq_ignore_ascii_case(login);
             deeds.retain(|deed| deed.login.as_ref().is_some_and(is_its));
@@ -242,19 +256,22 @@ pub(super) fn audit(arguments: &Audit) -> Exit {
     }))
 }
 
+/// `3F9K2M7QW1ZT true-positive: password changed`
+fn about(deed: &Deed) -> String {
+    let what = [&deed.incident, &deed.detail].into_iter().flatten().cloned();
+    let what = what.collect::<Vec<_>>().join(" ");
+    match &deed.note {
+        Some(note) if what.is_empty() => note.clone(),
+        Some(note) => format!("{what}: {note}"),
+        None => what,
+    }
+}
+
 fn audit_words(deeds: &[Deed]) -> String {
     let lines = deeds.iter().map(|deed| {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![
-            moment(deed.at),
-            deed.by.clone(),
-            deed.what.clone(),
-            text(&deed.login),
-            text(&deed.incident),
-            text(&deed.detail),
-            text(&deed.note),
-        ]
+        let login = deed.login.clone().unwrap_or_default();
+        vec![moment(deed.at), deed.by.clone(), deed.what.clone(), login, about(deed)]
     });
-    let names = ["at", "by", "what", "login", "suspension", "detail", "note"];
-    table(&names, lines, "nothing was done in that time")
+    let names = ["at", "by", "what", "login", "about"];
+    table(&names, lines, "of that time and login nothing is recorded")
 }

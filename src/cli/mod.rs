@@ -1,5 +1,4 @@
-//! The command line: `demo`, `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
-//! the quick start.
+//! The command line: its words, its exit codes, and what is printed how; without a word, the quick start.
 
 mod ask;
 mod asking;
@@ -195,15 +194,19 @@ fn is_read(written: io::Result<()>) -> Result<bool, Failed> {
 fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
-                shown.extend(c.escape_unicode());
-            }
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
+        if is_harmless(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
         }
     }
     shown
+}
+
+fn is_harmless(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+    !turns && !c.is_control()
 }
 
 /// `1 fault`, `3 faults`

@@ -7,8 +7,9 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 
 use crate::admin::{AskedTest, Tried, Waits};
+use crate::cli::asking::written;
 use crate::cli::source::{Control, Daemon, Failed};
-use crate::cli::{Exit, counted, say, shown, small_runtime};
+use crate::cli::{Exit, Output, counted, say, shown, small_runtime};
 
 /// Longer than any action may take.
 const PATIENCE: Duration = Duration::from_secs(330);
@@ -17,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(330);
 #[command(
     after_help = "The daemon does each action once, with an event that says it is a test; docs/actions.md has its form.
 
-Exit codes: 0 all of them worked; 1 some did not; 3 the daemon cannot be reached; 4 there is no such action.
+Exit codes: 0 all of them worked; 1 some did not; 3 the daemon cannot be reached; 4 there is no such action;
+5 you may not.
 
 Examples:
   gatepost notify-test
@@ -28,18 +30,17 @@ pub(super) struct Arguments {
     action: Option<String>,
     #[command(flatten)]
     daemon: Daemon,
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
 }
 
 pub(super) fn test(arguments: &Arguments) -> Exit {
     match try_test(arguments) {
         Ok(tried) => {
-            say(&written(&tried));
+            say(&written(&tried, arguments.output, |tried| words(tried)));
             if tried.iter().any(|tried| tried.fault.is_some()) { Exit::No } else { Exit::Done }
         }
-        Err(Failed { exit, why }) => {
-            eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
-            exit
-        }
+        Err(failed) => failed.told(),
     }
 }
 
@@ -67,7 +68,7 @@ async fn ask(control: &Control, action: Option<String>) -> Result<(StatusCode, B
     Ok((status, body.to_bytes()))
 }
 
-fn written(tried: &[Tried]) -> String {
+fn words(tried: &[Tried]) -> String {
     let width = tried.iter().map(|tried| tried.waits.action.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for Tried { fault, waits: Waits { action, kind, waiting, dead, last_fault } } in tried {
@@ -103,7 +104,7 @@ mod tests {
                 last_fault: fault.map(Into::into),
             },
         };
-        let told = written(&[
+        let told = words(&[
             tried("pager", None, 0, 0),
             tried("siem-2", Some("it answers 500\u{1b}[2J"), 3, 1),
         ]);

@@ -6,6 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 
 use crate::admin::{self, AskedRights};
+use crate::cli::asking::json;
 use crate::cli::source::{Failed, Source};
 use crate::cli::{Exit, Output, holders, say, shown, small_runtime};
 use crate::daemon::clock;
@@ -48,10 +49,7 @@ pub(super) fn rights(arguments: &Arguments) -> Exit {
             })
         }
     };
-    answered.unwrap_or_else(|Failed { exit, why }| {
-        eprintln!("{}", why.lines().map(shown).collect::<Vec<_>>().join("\n"));
-        exit
-    })
+    answered.unwrap_or_else(|failed| failed.told())
 }
 
 fn exit_of(portrait: &Portrait) -> Exit {
@@ -84,7 +82,7 @@ fn portray(asked: &AskedRights, source: &Source) -> Result<Portrait, Failed> {
 /// Everything that is printed, as one text.
 fn written(portrait: &Portrait, output: Output) -> String {
     if output == Output::Json {
-        return serde_json::to_string_pretty(portrait).unwrap_or_default() + "\n";
+        return json(portrait);
     }
     let mut text = Text::default();
     text.line(&portrait.summary);

@@ -1,6 +1,7 @@
 //! Whom a command asks: the running daemon through its control socket, or the configuration file
 //! alone.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::UnixStream;
 
-use crate::cli::{DEFAULT_FILE, Exit, TIMEOUT, host};
+use crate::cli::{DEFAULT_FILE, Exit, TIMEOUT, host, shown};
 use crate::config::{self, Config, Socket, Startup};
 use crate::daemon::open_directory;
 use crate::directory::meter::NoMeter;
@@ -55,7 +56,11 @@ fn control(config: &Path, socket: Option<&Path>) -> Result<Control, Failed> {
     if let Some(path) = socket {
         return Ok(Control { socket: path.into(), instead: "" });
     }
-    match load(config)?.startup.control.socket {
+    let loaded = load(config).map_err(|failed| match failed.exit {
+        Exit::No => Failed { why: format!("{}\n{NAME_IT}", failed.why), ..failed },
+        _ => failed,
+    });
+    match loaded?.startup.control.socket {
         Socket::Unix(socket) => Ok(Control { socket, instead: "" }),
         other => Err(Failed::unreachable(format!("the control socket {other} is no path"))),
     }
@@ -77,6 +82,12 @@ impl Failed {
         let causes = std::iter::successors(Some(fault), |fault| fault.source());
         let causes: Vec<_> = causes.map(ToString::to_string).collect();
         Self { exit: Exit::No, why: causes.join(": ") }
+    }
+
+    /// Says it, and gives the exit code.
+    pub fn told(&self) -> Exit {
+        eprintln!("{}", self.why.lines().map(shown).collect::<Vec<_>>().join("\n"));
+        self.exit
     }
 
     /// Of an answer of the daemon other than OK.
@@ -102,6 +113,11 @@ impl Source {
         Ok(Control { instead: OFFLINE, ..control(&self.config, self.control.as_deref())? })
     }
 
+    /// The same, of what cannot be asked without it.
+    pub fn control_alone(&self) -> Result<Control, Failed> {
+        control(&self.config, self.control.as_deref())
+    }
+
     /// An engine on the configuration file and its directory, without a daemon. Within a runtime.
     pub fn engine(&self) -> Result<(Engine, Startup), Failed> {
         let config = load(&self.config)?;
@@ -125,6 +141,9 @@ pub(super) fn load(file: &Path) -> Result<Config, Failed> {
         Failed { exit: Exit::No, why: lines.join("\n") }
     })
 }
+
+/// Of a file that cannot be read, or is just being changed: the daemon goes on, and can be asked.
+const NAME_IT: &str = "the daemon can still be asked: name its socket with --control";
 
 /// The control socket of a running daemon.
 pub(super) struct Control {
@@ -199,8 +218,12 @@ impl Control {
 
     async fn call(&self, request: Builder, body: Vec<u8>) -> Result<Response<Incoming>, Failed> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|fault| {
+            let then = match fault.kind() {
+                io::ErrorKind::PermissionDenied => "you may not open it; [control] says who may",
+                _ => "is the daemon running, and is this its control socket?",
+            };
             Failed::unreachable(format!(
-                "{}: {fault}; is the daemon running, and may you open its control socket?{}",
+                "{}: {fault}; {then}{}",
                 self.socket.display(),
                 self.instead
             ))

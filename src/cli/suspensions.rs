@@ -75,16 +75,17 @@ fn list(told: &[Told]) -> String {
             None => until(incident.until),
         };
         let mode = if incident.mode == "enforce" { "" } else { " (observe)" };
+        // "root suspended carol" says no more than the other columns.
+        let because = incident.note.as_ref().unwrap_or(&incident.reason);
         vec![
             incident.id.clone(),
             incident.login.clone(),
             moment(incident.imposed),
             format!("{ends}{mode}"),
-            incident.by.clone(),
-            incident.reason.clone(),
+            format!("{}: {because}", incident.by),
         ]
     });
-    let names = ["id", "login", "since", "until", "by", "because"];
+    let names = ["id", "login", "since", "until", "because"];
     table(&names, lines, "no account is suspended")
 }
 
@@ -101,7 +102,7 @@ pub(super) fn incident_words(told: &Told) -> String {
             "{} was suspended by {}; {} at {} by {}{note}\n",
             shown(&incident.login),
             incident.id,
-            end.ending,
+            ended(&end.ending),
             moment(end.at),
             shown(&end.by)
         );
@@ -132,12 +133,22 @@ pub(super) fn incident_words(told: &Told) -> String {
     }
     let change = end.is_none().then(|| {
         let login = shown(&incident.login);
-        format!(
-            "\n  to change  have its password changed, then gatepost release {login} --verdict ... --note ...\n"
-        )
+        let first = match incident.account.starts_with("client:") {
+            true => "find out what it sends, and for whom",
+            false => "have its password changed",
+        };
+        format!("\n  to change  {first}, then gatepost release {login} --verdict ... --note ...\n")
     });
     let change = change.unwrap_or_default();
     text + &readings(&incident.readings) + &envelopes(&incident.envelopes) + &change
+}
+
+/// A verdict, or that nobody gave one.
+fn ended(ending: &str) -> String {
+    match ending {
+        "expired" | "exempted" => ending.into(),
+        verdict => format!("released as {verdict}"),
+    }
 }
 
 pub(super) fn readings(readings: &[Reading]) -> String {
@@ -211,10 +222,38 @@ fn export(told: &Told) -> String {
     String::from_utf8_lossy(&out.into_inner().expect("memory takes it")).into_owned()
 }
 
-/// Spreadsheets run what begins like a formula.
+/// Spreadsheets run what begins like a formula, and terminals what is a control character.
 fn neutral(cell: &str) -> String {
+    let cell = shown(cell);
     match cell.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}"),
-        _ => cell.into(),
+        Some(b'=' | b'+' | b'-' | b'@') => format!("'{cell}"),
+        _ => cell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_neither_a_formula_nor_a_command_to_the_terminal() {
+        for (cell, expected) in [
+            ("alice@example.org", "alice@example.org"),
+            ("=cmd|calc", "'=cmd|calc"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+        ] {
+            assert_eq!(neutral(cell), expected);
+        }
+    }
+
+    #[test]
+    fn an_end_says_whether_somebody_gave_a_verdict() {
+        assert_eq!(ended("true-positive"), "released as true-positive");
+        assert_eq!(ended("expired"), "expired");
+        assert_eq!(ended("exempted"), "exempted");
     }
 }

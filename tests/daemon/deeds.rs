@@ -87,7 +87,7 @@ fn a_thief_is_listed_told_released_and_in_the_audit() {
     let (site, gatepost) = started();
     let id = attack(&site, "alice");
     let listed = printed(&site, &["suspensions", "list"]);
-    for words in ["alice", &id, "released", "detector", "alice wrote "] {
+    for words in ["alice", &id, "its release", "detector", "alice wrote "] {
         assert!(listed.contains(words), "{words} in\n{listed}");
     }
     let shown = printed(&site, &["suspensions", "show", "alice"]);
@@ -211,6 +211,13 @@ fn a_wrong_argument_tells_what_is_possible_and_changes_nothing() {
         (&["suspend", "--note", "x"][..], 2, "LOGINS"),
         (&["exempt", "add", "bob", "--note", "x"][..], 2, "--until"),
         (&["exempt", "add", "bob", "--until", "7", "--note", "x"][..], 2, "48h"),
+        (
+            &["exempt", "add", "bob", "--until", "7d", "--recipients", "0", "--note", "x"][..],
+            2,
+            "--recipients",
+        ),
+        (&["suspensions", "show", ""][..], 1, "\"\" is no login"),
+        (&["suspend", "", "nobody-here", "", "--note", "x"][..], 4, "not known to the directory"),
         (&["exempt", "remove", "bob", "--note", "x"][..], 4, "bob has no exemption"),
         (&["breaker", "reset", "--note", "x"][..], 4, "the breaker is not open"),
         (&["forget", "bob", "--note", "x"][..], 4, "nothing is kept of it"),

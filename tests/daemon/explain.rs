@@ -167,9 +167,12 @@ fn without_a_daemon_it_says_what_to_do() {
     for arguments in [&["--login", "bob", "--rcpt", "x@far.test"][..], &["--id", "0123456789AB"]] {
         let told = explain(&site, arguments);
         assert_eq!((told.code, &*told.printed), (Some(3), ""));
-        for words in ["control.sock: ", "is the daemon running", "--offline"] {
+        for words in ["control.sock: ", "is the daemon running"] {
             assert!(told.complained.contains(words), "{words} in {}", told.complained);
         }
+        // What was decided no file tells.
+        let is_of_the_past = arguments[0] == "--id";
+        assert_eq!(told.complained.contains("--offline"), !is_of_the_past, "{}", told.complained);
     }
 }
 
