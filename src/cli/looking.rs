@@ -152,7 +152,8 @@ fn standings(all: &[Standing]) -> String {
 
 fn account_words(account: &ShownAccount) -> String {
     let standing = &account.standing;
-    let mut text = format!("{} is {}", shown(&standing.login), standing.state);
+    let state = if standing.state == "probation" { "on probation" } else { &standing.state };
+    let mut text = format!("{} is {state}", shown(&standing.login));
     if standing.state != "normal" {
         text += &format!(" until {}", until(standing.until));
     }
@@ -216,7 +217,7 @@ pub(super) struct Audit {
     /// Deeds since: 2026-11-01, 7d
     #[arg(long, default_value = "30d", value_parser = since)]
     since: Timestamp,
-    /// Only those of this login
+    /// Only those to this SASL login, in any of its forms, or client:ADDRESS
     #[arg(long)]
     login: Option<String>,
     /// At most so many
@@ -227,15 +228,10 @@ pub(super) struct Audit {
 }
 
 pub(super) fn audit(arguments: &Audit) -> Exit {
-    let question = AskedAudit { since: arguments.since, most: arguments.most };
-    let deeds = post(&arguments.asked.daemon, "/audit", &question);
-    finish(deeds.map(|mut deeds: Vec<Deed>| {
-        if let Some(login) = &arguments.login {
-            let is_its = |own: &String| own.eq_ignore_ascii_case(login);
-            deeds.retain(|deed| deed.login.as_ref().is_some_and(is_its));
-        }
-        written(&deeds, arguments.asked.output, |deeds| audit_words(deeds))
-    }))
+    let Audit { since, login, most, asked } = arguments;
+    let question = AskedAudit { since: *since, most: *most, login: login.clone() };
+    let deeds = post(&asked.daemon, "/audit", &question);
+    finish(deeds.map(|deeds: Vec<Deed>| written(&deeds, asked.output, |deeds| audit_words(deeds))))
 }
 
 fn audit_words(deeds: &[Deed]) -> String {

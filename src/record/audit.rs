@@ -36,8 +36,10 @@ impl Deed {
 
     pub fn row(&self) -> Row {
         let value = serde_json::to_string(self).expect("text and numbers are JSON");
-        let whose = self.account.as_deref().or(self.detail.as_deref()).unwrap_or_default();
-        let key = format!("{}-{}-{whose}", Self::from(self.at), self.what);
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        let (account, detail) = (part(&self.account), part(&self.detail));
+        // One deed may be done to messages of several mail servers, at one moment.
+        let key = format!("{}-{}-{account}-{detail}", Self::from(self.at), self.what);
         Row::put(Table::Audit, &key, value)
     }
 
@@ -48,5 +50,22 @@ impl Deed {
     /// Where the deeds of `at` and later begin.
     pub fn from(at: Timestamp) -> String {
         format!("{:015}", at.unix_ms().max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_at_one_moment_has_a_row_for_each_mail_server() {
+        let deed = |detail: &str| Deed {
+            account: Some("file:alice".into()),
+            detail: Some(detail.into()),
+            ..Deed::new("carol", "hold-dropped", Timestamp::from_unix_ms(7))
+        };
+        let rows = ["mx1: BFD5198E1F2", "mx2: C2D9598E3D1"].map(|detail| deed(detail).row());
+        assert_eq!(rows[0], deed("mx1: BFD5198E1F2").row());
+        assert_ne!(rows[0].key, rows[1].key);
     }
 }
