@@ -225,7 +225,8 @@ impl Directory for Passwords {
 fn a_stolen_password_must_have_been_changed_before_a_release() {
     for (set, may) in [(None, true), (Some(-HOUR), false), (Some(30), true)] {
         let folder = Folder::new();
-        let file = FileDirectory::open(&folder.write("people.toml", PEOPLE)).ok().expect("read");
+        let file = FileDirectory::open(&folder.write("people.toml", PEOPLE))
+            .unwrap_or_else(|faults| panic!("{faults:?}"));
         let passwords = Passwords(file, std::sync::Mutex::new(set.map(later)));
         let site = Site::with_directory(LISTEN, RULES, passwords);
         attack(&site, "alice", 0);

@@ -11,28 +11,28 @@ use crate::config::{Socket, parse_socket};
 pub(super) struct Arguments {
     /// Where to ask: inet:ADDRESS:PORT, inet6:[ADDRESS]:PORT or unix:PATH
     #[arg(long, default_value = "inet:127.0.0.1:10031")]
-    socket: String,
+    pub socket: String,
     /// SASL login
     #[arg(long)]
-    login: Option<String>,
+    pub login: Option<String>,
     /// The client's network address
     #[arg(long, default_value = "192.0.2.9")]
-    client: String,
+    pub client: String,
     /// The client's forward-confirmed host name
     #[arg(long, default_value = "unknown")]
-    client_name: String,
+    pub client_name: String,
     /// Envelope sender; empty is the null sender
     #[arg(long, default_value = "")]
-    sender: String,
+    pub sender: String,
     /// Recipient
     #[arg(long, default_value = "")]
-    rcpt: String,
+    pub rcpt: String,
     /// protocol_state: CONNECT, EHLO, MAIL, RCPT, DATA, END-OF-MESSAGE, VRFY or ETRN
     #[arg(long, default_value = "RCPT")]
-    state: String,
+    pub state: String,
     /// Further attributes, each as name=value
     #[arg(long = "attribute", value_name = "NAME=VALUE")]
-    attributes: Vec<String>,
+    pub attributes: Vec<String>,
 }
 
 /// Sends the request and prints the answer. Exit code 1 for a refusal, 75 for a deferral.
@@ -85,7 +85,8 @@ fn request(arguments: &Arguments) -> Result<String, String> {
     Ok(request)
 }
 
-fn exchange(arguments: &Arguments) -> Result<String, String> {
+/// The action that is answered.
+pub(super) fn exchange(arguments: &Arguments) -> Result<String, String> {
     let request = request(arguments)?;
     let answer = match parse_socket(&arguments.socket)? {
         Socket::Inet(address) => {

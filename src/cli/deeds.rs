@@ -87,6 +87,9 @@ fn try_release(arguments: &Release) -> Result<String, Failed> {
         } else if verdict == "true-positive" {
             text += "  the directory does not tell when its password was last set: make sure that it was changed\n";
         }
+        if verdict == "authorised-bulk" {
+            text += "  whoever writes to many by trade belongs into [detector] bulk\n";
+        }
         if let Some(until) = probation_until {
             text += &format!("  on probation until {until}\n");
         }

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
+//! The command line: `demo`, `run`, `check`, `explain`, `rights`, `directory export`, `ask`, `backtest`, `learn`; without a word,
 //! the quick start.
 
 mod ask;
@@ -6,6 +6,7 @@ mod asking;
 mod backtest;
 mod check;
 mod deeds;
+mod demo;
 mod explain;
 mod export;
 mod hold;
@@ -76,6 +77,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See it in a minute: a stolen login is suspended and released, in a temporary folder
+    Demo(demo::Arguments),
     /// Start the daemon; it stays in the foreground
     Run {
         /// Configuration file
@@ -146,6 +149,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         None => run::quickstart(QUICKSTART_FILE.as_ref()).into(),
+        Some(Command::Demo(arguments)) => demo::demo(&arguments).into(),
         Some(Command::Run { config }) => run::daemon(&config).into(),
         Some(Command::Check(arguments)) => check::check(&arguments).into(),
         Some(Command::Explain(arguments)) => explain::explain(arguments).into(),

@@ -53,10 +53,10 @@ impl Daemon {
 
 fn control(config: &Path, socket: Option<&Path>) -> Result<Control, Failed> {
     if let Some(path) = socket {
-        return Ok(Control(path.into()));
+        return Ok(Control { socket: path.into(), instead: "" });
     }
     match load(config)?.startup.control.socket {
-        Socket::Unix(path) => Ok(Control(path)),
+        Socket::Unix(socket) => Ok(Control { socket, instead: "" }),
         other => Err(Failed::unreachable(format!("the control socket {other} is no path"))),
     }
 }
@@ -99,7 +99,7 @@ impl Failed {
 impl Source {
     /// The daemon's control socket.
     pub fn control(&self) -> Result<Control, Failed> {
-        control(&self.config, self.control.as_deref())
+        Ok(Control { instead: OFFLINE, ..control(&self.config, self.control.as_deref())? })
     }
 
     /// An engine on the configuration file and its directory, without a daemon. Within a runtime.
@@ -127,7 +127,13 @@ pub(super) fn load(file: &Path) -> Result<Config, Failed> {
 }
 
 /// The control socket of a running daemon.
-pub(super) struct Control(PathBuf);
+pub(super) struct Control {
+    socket: PathBuf,
+    /// What can be done without the daemon.
+    instead: &'static str,
+}
+
+const OFFLINE: &str = " (--offline evaluates the file without the daemon)";
 
 impl Control {
     pub async fn post(
@@ -183,18 +189,20 @@ impl Control {
     ) -> Result<T, Failed> {
         tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
             Err(Failed::unreachable(format!(
-                "{}: no answer within {} s (--offline evaluates the file without the daemon)",
-                self.0.display(),
-                patience.as_secs()
+                "{}: no answer within {} s{}",
+                self.socket.display(),
+                patience.as_secs(),
+                self.instead
             )))
         })
     }
 
     async fn call(&self, request: Builder, body: Vec<u8>) -> Result<Response<Incoming>, Failed> {
-        let stream = UnixStream::connect(&self.0).await.map_err(|fault| {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|fault| {
             Failed::unreachable(format!(
-                "{}: {fault}; is the daemon running, and may you open its control socket? (--offline evaluates the file without it)",
-                self.0.display()
+                "{}: {fault}; is the daemon running, and may you open its control socket?{}",
+                self.socket.display(),
+                self.instead
             ))
         })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -207,7 +215,7 @@ impl Control {
     }
 
     fn failed(&self, fault: &dyn std::fmt::Display) -> Failed {
-        Failed::unreachable(format!("{}: {fault}", self.0.display()))
+        Failed::unreachable(format!("{}: {fault}", self.socket.display()))
     }
 }
 

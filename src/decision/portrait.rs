@@ -10,6 +10,7 @@ use crate::decision::story::{StoryStep, Teller};
 use crate::decision::words::state_word;
 use crate::decision::{Case, Check, Decision, Outcome, Paths, decide};
 use crate::mail::Timestamp;
+use crate::record::Record;
 use crate::rights::{Finding, Holder, Lookup, Right, Subject};
 
 /// What `gatepost rights LOGIN` shows; the fields may grow, none will change its meaning within /1.
@@ -142,9 +143,10 @@ pub struct ShownGroup {
 impl Portrait {
     /// Tells of the login of `case`, a question at MAIL from the null sender on
     /// [`Listener::of_no_socket`](crate::decision::Listener::of_no_socket). `None`: it has no login.
-    pub fn tell(case: Case, paths: &Paths, at: Timestamp) -> Option<Self> {
+    /// `record`: what is kept of its account.
+    pub fn tell(case: Case, paths: &Paths, record: Option<&Record>, at: Timestamp) -> Option<Self> {
         let subject = Subject { login: case.login()?, lookup: case.known.account.as_ref() };
-        let decision = decide(case, None, at);
+        let decision = decide(case, record, at);
         let teller = Teller { case, paths, decision: &decision };
         let (login, found) = (teller.login(), Found::of(subject.lookup));
         let may_submit = May::of(&decision);

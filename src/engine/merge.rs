@@ -9,12 +9,17 @@ use parking_lot::Mutex;
 
 use crate::decision::Case;
 use crate::engine::Engine;
+use crate::engine::telling::{About, account_row};
 use crate::mail::{AccountKey, Login, Timestamp};
-use crate::record::{Change, Record};
+use crate::record::{Change, Record, Row, Table};
 use crate::rights::Lookup;
+use crate::store::StoreFault;
 
 /// Logins that were charged unresolved.
 const LOGINS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// Rows read at once.
+const PAGE: usize = 500;
 
 /// Those that are waiting to resolve.
 pub struct Unresolved(Mutex<LruCache<CompactString, ()>>);
@@ -47,19 +52,41 @@ impl Engine {
         }
     }
 
+    /// Logins that something stands against under their spelling, as an earlier run left them.
+    pub(super) async fn take_up_unresolved(&self) -> Result<(), StoreFault> {
+        let prefix = AccountKey::UNRESOLVED;
+        let mut after: Box<str> = prefix.into();
+        loop {
+            let page = self.store.rows(Table::Accounts, &after, PAGE).await?;
+            let names = page.iter().map_while(|(account, _)| account.strip_prefix(prefix));
+            let mut waiting = self.unresolved.0.lock();
+            let found = names.map(|name| waiting.push(name.into(), ())).count();
+            drop(waiting);
+            match page.into_iter().last() {
+                Some((last, _)) if found == PAGE => after = last,
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// A store that fails costs what was counted meanwhile.
     async fn move_usage(&self, login: &Login, account: &AccountKey, at: Timestamp) {
+        let unresolved = AccountKey::unresolved(login);
         let mut found = None;
         let mut take = |record: &Record| {
             found = Some(record.clone());
-            Change::to(Record::default())
+            let row = Row::remove(Table::Accounts, unresolved.as_str());
+            let rows = if record.is_of_note() { vec![row] } else { Vec::new() };
+            Change { rows, ..Change::to(Record::default()) }
         };
-        let taken = self.store.update(&AccountKey::unresolved(login), &mut take).await;
+        let taken = self.store.update(&unresolved, &mut take).await;
         let (Ok(()), Some(found)) = (taken, found) else { return };
+        let of = |account| About { account, login: login.raw(), holder: None, mta: "", at };
         let mut merge = |record: &Record| {
             let mut record = record.clone();
             record.merge(&found, at);
-            Change::to(record)
+            let rows = vec![account_row(&of(account), record.is_of_note())];
+            Change { rows, ..Change::to(record) }
         };
         let _ = self.store.update(account, &mut merge).await;
     }

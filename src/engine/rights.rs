@@ -24,7 +24,12 @@ impl Engine {
         let paths = self.paths(&known, &rules).await;
         let listener = Listener::of_no_socket();
         let case = Case { listener: &listener, facts: &facts, known: &known, rules: &rules };
-        Portrait::tell(case, &paths, at)
+        let mut kept = None;
+        if let Some(account) = case.account_key() {
+            // What a store that fails knows is not told.
+            let _ = self.look(&account, |record| kept = Some(record.clone())).await;
+        }
+        Portrait::tell(case, &paths, kept.as_ref(), at)
     }
 
     /// A way into each group the account is in; those that take too long are left out.

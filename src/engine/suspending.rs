@@ -229,8 +229,9 @@ impl Engine {
         self.breaker.opened(mode)
     }
 
-    /// Takes up the breaker as it was left.
+    /// Takes up what an earlier run left.
     pub async fn take_up(&self) -> Result<(), StoreFault> {
+        self.take_up_unresolved().await?;
         for mode in [Mode::Enforce, Mode::Observe] {
             let row = self.store.row(Table::Site, breaker_key(mode)).await?;
             if let Some(opened) = row.and_then(|row| serde_json::from_str(&row).ok()) {

@@ -117,9 +117,12 @@ impl AccountKey {
         Self(format!("{directory}:{id}").into())
     }
 
+    /// Begins the key of such a login.
+    pub const UNRESOLVED: &str = "login:";
+
     /// For a login that no directory resolves now.
     pub fn unresolved(login: &Login) -> Self {
-        Self(format!("login:{}", login.folded()).into())
+        Self(format!("{}{}", Self::UNRESOLVED, login.folded()).into())
     }
 
     /// For a client that relays without a login: its address, network or certificate.

@@ -19,13 +19,16 @@ impl Observer {
                 metrics.imposed(suspension.test(), suspension.mode, before, *messages);
                 let (id, login, mode) = (&*suspension.id, &**login, suspension.mode.as_str());
                 let until = suspension.until.map(|until| until.to_string());
-                match &suspension.cause {
-                    Cause::Found(finding) => {
-                        tracing::warn!(id, login, mode, until, test = finding.test.as_str(), %finding, "suspended");
-                    }
-                    Cause::Person(by) => {
-                        tracing::warn!(id, login, mode, until, by = &**by, "suspended");
-                    }
+                let (by, test) = match &suspension.cause {
+                    Cause::Found(finding) => ("detector", Some(finding.test.as_str())),
+                    Cause::Person(by) => (&**by, None),
+                };
+                let found = suspension.finding().map(ToString::to_string);
+                // A shadow stops nobody.
+                if suspension.mode == Mode::Enforce {
+                    tracing::warn!(id, login, mode, by, test, found, until, "suspended");
+                } else {
+                    tracing::info!(id, login, mode, by, test, found, until, "would be suspended");
                 }
             }
             Happened::Ended { login, suspension, ending } => {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::{Mode, Timestamp};
+use crate::mail::{Mode, Timestamp, rfc_3339};
 use crate::record::Event;
 
 /// Names the form of the body; whoever reads it may rely on its fields.
@@ -87,10 +87,10 @@ pub struct Notice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The first message that counted.
-    #[serde(default, with = "rfc_3339_if_any", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// `None`: for good, or until a person says otherwise.
-    #[serde(default, with = "rfc_3339_if_any", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "rfc_3339::if_any", skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// `detector`, or the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,44 +136,6 @@ impl Notice {
     /// What an event's body tells. Fields that a later release adds are passed over.
     pub fn read(body: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(body)
-    }
-}
-
-mod rfc_3339 {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::mail::Timestamp;
-
-    pub fn serialize<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(at)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(from)?;
-        let moment: jiff::Timestamp = text
-            .parse()
-            .map_err(|_| D::Error::custom("expected a moment as RFC 3339 writes it"))?;
-        Ok(Timestamp::from_unix_ms(moment.as_millisecond()))
-    }
-}
-
-mod rfc_3339_if_any {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::mail::Timestamp;
-    use crate::record::notice::rfc_3339;
-
-    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, out: S) -> Result<S::Ok, S::Error> {
-        match at {
-            Some(at) => rfc_3339::serialize(at, out),
-            None => out.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-        #[derive(Deserialize)]
-        struct Moment(#[serde(with = "rfc_3339")] Timestamp);
-        Ok(Option::<Moment>::deserialize(from)?.map(|moment| moment.0))
     }
 }
 
