@@ -71,7 +71,7 @@ fn incident(id: &str, asked: &Asked) -> Result<Told, Failed> {
 fn list(told: &[Told]) -> String {
     let lines = told.iter().map(|Told { incident, end }| {
         let ends = match end {
-            Some(end) => format!("{} {}", end.ending, moment(end.at)),
+            Some(end) => format!("{} {}", ended(&end.ending), moment(end.at)),
             None => until(incident.until),
         };
         let mode = if incident.mode == "enforce" { "" } else { " (observe)" };
@@ -101,7 +101,7 @@ pub(super) fn incident_words(told: &Told) -> String {
             "{} was suspended by {}; {} at {} by {}{note}\n",
             shown(&incident.login),
             incident.id,
-            end.ending,
+            ended(&end.ending),
             moment(end.at),
             shown(&end.by)
         );
@@ -131,6 +131,14 @@ pub(super) fn incident_words(told: &Told) -> String {
         row("networks", &incident.networks.join(", "));
     }
     text + &readings(&incident.readings) + &envelopes(&incident.envelopes)
+}
+
+/// A person says what it was; time and exemptions do not.
+fn ended(ending: &str) -> String {
+    match ending {
+        "expired" | "exempted" => ending.into(),
+        verdict => format!("released as {verdict}"),
+    }
 }
 
 pub(super) fn readings(readings: &[Reading]) -> String {

@@ -1,6 +1,7 @@
 //! A suspension from its thief to the end, in real mail: who is stopped, who is told, what the help desk sees and does,
 //! what becomes of the owner and of the messages on hold; and a false alarm, which does not come back.
 
+pub mod open;
 mod told;
 
 use crate::desk::Desk;
@@ -10,8 +11,8 @@ use crate::hook::{Hook, OK};
 use crate::lab::{Lab, marker};
 use crate::process::until;
 use crate::prometheus::Monitoring;
-use crate::smtp::Session;
 use crate::stolen::{self, Told};
+use open::Open;
 use serde_json::Value;
 use told::{Everybody, acting};
 
@@ -32,7 +33,7 @@ fn a_thief_is_suspended_told_of_and_released_and_his_mail_is_dropped(door: Door)
     // Before anything happens, or the rule would not see that something did.
     monitoring.wait_for("sum(gatepost_suspensions_total{mode=\"enforce\"}) == 0");
 
-    let mut open = Open::at_each_question(&lab);
+    let mut open = Open::at_each_question(|| lab.submission("alice"));
     let told = stolen::play(lab.submission("alice"), &lab.external);
     until("they lie in the queue", || (lab.postfix.held().len() == told.held).then_some(()));
     open.are_stopped_at_their_next_question(&told);
@@ -47,10 +48,15 @@ fn a_thief_is_suspended_told_of_and_released_and_his_mail_is_dropped(door: Door)
         desk.does(&["release", "alice", "--verdict", "true-positive", "--note", "ticket 4711"]);
     assert!(released.starts_with(&format!("alice is released: suspended by {}", told.id)));
     assert!(released.contains("\n  on probation until 20"), "{released}");
-    open.go_on(&lab);
+    open.go_on(&lab.external);
     let shown = desk.does(&["accounts", "show", "alice"]);
     assert!(shown.starts_with("alice is on probation until 20"), "{shown}");
     assert_eq!(desk.looks(&["suspensions", "list"]), Value::Array(Vec::new()));
+    let explained = desk.reads(&["explain", "--id", &told.id], 1);
+    let (begin, end) =
+        explained.lines().next().expect("a line").split_once(" at 20").expect("a time");
+    assert_eq!(begin, format!("alice was suspended by {}; released as true-positive", told.id));
+    assert!(end.ends_with(": ticket 4711"), "{explained}");
     monitoring.wait_for("gatepost_releases_total{mode=\"enforce\",verdict=\"true-positive\"} == 1");
 
     // What told of the release would have told of the suspension again before.
@@ -61,43 +67,6 @@ fn a_thief_is_suspended_told_of_and_released_and_his_mail_is_dropped(door: Door)
     for (what, note) in [("released", "ticket 4711"), ("hold-dropped", "a thief, ticket 4711")] {
         let is_kept = |line: &str| line.contains(what) && line.trim_end().ends_with(note);
         assert!(audit.lines().any(is_kept), "{what}: {audit}");
-    }
-}
-
-/// Sessions of the same login that were open before the thief: one that has said nothing, one before RCPT, one
-/// before DATA.
-struct Open {
-    sessions: [Session; 3],
-}
-
-impl Open {
-    fn at_each_question(lab: &Lab) -> Open {
-        let mut sessions = [(); 3].map(|()| lab.submission("alice"));
-        for session in &mut sessions[1..] {
-            session.mail("alice@local.test").assert_ok();
-        }
-        sessions[2].rcpt("friend@far.test").assert_ok();
-        Open { sessions }
-    }
-
-    #[track_caller]
-    fn are_stopped_at_their_next_question(&mut self, told: &Told) {
-        let [idle, begun, addressed] = &mut self.sessions;
-        let refused = idle.send("alice@local.test", "friend@far.test", "none");
-        stolen::assert_is_suspended(&refused, told);
-        stolen::assert_is_suspended(&begun.rcpt("friend@far.test"), told);
-        stolen::assert_is_suspended(&addressed.data("none"), told);
-    }
-
-    /// Each sends at once, now that its owner may.
-    #[track_caller]
-    fn go_on(&mut self, lab: &Lab) {
-        for session in &mut self.sessions {
-            session.rset().assert_ok();
-            let marker = marker("owner");
-            session.send("alice@local.test", "friend@far.test", &marker).assert_ok();
-            lab.external.wait_for(&marker);
-        }
     }
 }
 
