@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub holder: Option<Arc<Account>>,
     /// The directory knows no such login.
     pub is_unknown: bool,
+    /// The directory does not say who holds it: nor, by that, when its password was set.
+    pub is_unsaid: bool,
 }
 
 impl Subject {
@@ -52,18 +54,23 @@ impl Engine {
     pub(super) async fn subject(&self, name: &str) -> Result<Subject, DeedFault> {
         if let Some(incident) = self.named_incident(name).await? {
             let account = AccountKey::stored(&incident.account);
-            let mut subject =
-                Subject { account, login: incident.login, holder: None, is_unknown: false };
-            if let Ok(found) = self.subject_by_login(&subject.login).await
-                && found.account == subject.account
-            {
-                subject.holder = found.holder;
-            }
-            return Ok(subject);
+            let found = self.subject_by_login(&incident.login).await;
+            let is_unsaid = matches!(found, Err(DeedFault::DirectorySilent));
+            let holder = found.ok().filter(|found| found.account == account);
+            let holder = holder.and_then(|found| found.holder);
+            let login = incident.login;
+            return Ok(Subject { account, login, holder, is_unknown: false, is_unsaid });
         }
         if let Some(client) = name.strip_prefix("client:") {
             let account = AccountKey::client(client);
-            return Ok(Subject { account, login: name.into(), holder: None, is_unknown: false });
+            let login = name.into();
+            return Ok(Subject {
+                account,
+                login,
+                holder: None,
+                is_unknown: false,
+                is_unsaid: false,
+            });
         }
         self.subject_by_login(name).await
     }
@@ -88,7 +95,7 @@ impl Engine {
         let account = case.account_key().ok_or(DeedFault::NoLogin)?;
         let is_unknown = matches!(known.account, Some(Lookup::NotFound));
         let login = case.login().map_or(name, Login::raw).into();
-        Ok(Subject { account, login, holder, is_unknown })
+        Ok(Subject { account, login, holder, is_unknown, is_unsaid: false })
     }
 
     async fn named_incident(&self, name: &str) -> Result<Option<Incident>, DeedFault> {
