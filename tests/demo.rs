@@ -92,7 +92,7 @@ fn the_thief_is_suspended_the_owner_released_and_nothing_left() {
         &format!("  event     suspended\n  id        {id}.suspended\n"),
         "6. The help desk",
         &format!("  alice is suspended by {id}\n"),
-        "  alice is refused: account-suspended\n",
+        "to change  have its password changed",
         "7. Her password",
         &format!("  alice is released: suspended by {id} since "),
         "    on probation until ",

@@ -152,8 +152,7 @@ fn standings(all: &[Standing]) -> String {
 
 fn account_words(account: &ShownAccount) -> String {
     let standing = &account.standing;
-    let state = if standing.state == "probation" { "on probation" } else { &standing.state };
-    let mut text = format!("{} is {state}", shown(&standing.login));
+    let mut text = format!("{} is {}", shown(&standing.login), stands(&standing.state));
     if standing.state != "normal" {
         text += &format!(" until {}", until(standing.until));
     }
@@ -195,6 +194,10 @@ fn account_words(account: &ShownAccount) -> String {
         row("networks", account.networks.join(", "));
     }
     text + &readings(&account.readings) + &envelopes(&account.envelopes)
+}
+
+fn stands(state: &str) -> &str {
+    if state == "probation" { "on probation" } else { state }
 }
 
 fn clients(found: &[FromNetwork]) -> String {

@@ -130,7 +130,14 @@ pub(super) fn incident_words(told: &Told) -> String {
     if !incident.networks.is_empty() {
         row("networks", &incident.networks.join(", "));
     }
-    text + &readings(&incident.readings) + &envelopes(&incident.envelopes)
+    let change = end.is_none().then(|| {
+        let login = shown(&incident.login);
+        format!(
+            "\n  to change  have its password changed, then gatepost release {login} --verdict ... --note ...\n"
+        )
+    });
+    let change = change.unwrap_or_default();
+    text + &readings(&incident.readings) + &envelopes(&incident.envelopes) + &change
 }
 
 /// A person says what it was; time and exemptions do not.

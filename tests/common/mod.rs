@@ -65,7 +65,14 @@ pub struct Site {
 
 /// The whole text of a configuration with one listener.
 pub fn config(listen: &str, rules: &str) -> String {
-    format!("[[listen]]\nprotocol = 'policy'\nsocket = 'inet:127.0.0.1:10031'\n{listen}\n{rules}\n")
+    // What is held must be let go by somebody.
+    let queue = match listen.contains("hold = 'queue'") {
+        true => "[[queue]]\nmta = 'mx1.example.org'\ntype = 'postfix'\n",
+        false => "",
+    };
+    format!(
+        "[[listen]]\nprotocol = 'policy'\nsocket = 'inet:127.0.0.1:10031'\n{listen}\n{rules}\n{queue}"
+    )
 }
 
 /// Reads a configuration without a fault.
