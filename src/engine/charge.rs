@@ -71,7 +71,8 @@ impl Engine {
         };
         let kept = self.change(&charged.account, &mut run, commit && is_charged).await;
         let decision = decided.unwrap_or_else(|| decide(case, None, at));
-        if !commit || kept.is_err() {
+        // What is not on disk yet has happened all the same.
+        if !commit || !matches!(kept, Ok(()) | Err(StoreFault::NotOnDisk(_))) {
             happened.clear();
         }
         self.count_suspensions(&mut happened, case.rules, at).await;

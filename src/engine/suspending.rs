@@ -75,6 +75,10 @@ impl fmt::Display for DeedFault {
                 "is not released: its password was last changed at {set}, before the first abusive message at {since}, \
                  so that the thief still has it; have it changed, or say --force"
             ),
+            Self::Store(StoreFault::NotOnDisk(why)) => write!(
+                f,
+                "is changed, but not on disk yet, and would be as before if gatepost ended now: {why}"
+            ),
             Self::Store(fault) => write!(f, "is not changed: {fault}"),
         }
     }
