@@ -243,7 +243,7 @@ pub(super) async fn backup(
     let done = control.engine.backup(&asked.path, &by, (control.clock)()).await;
     done.map_err(|fault| {
         let why = match fault {
-            StoreFault::Unavailable(why) => why,
+            StoreFault::Unavailable(why) | StoreFault::NotOnDisk(why) => why,
             full @ StoreFault::OutboxFull(_) => full.to_string(),
         };
         (StatusCode::SERVICE_UNAVAILABLE, format!("the store is not copied: {why}"))

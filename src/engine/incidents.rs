@@ -61,11 +61,37 @@ impl Engine {
 
     /// What was done since, the earliest first; at most so much.
     pub async fn deeds(&self, since: Timestamp, most: usize) -> Result<Vec<Deed>, StoreFault> {
+        self.deeds_that(since, most, |_| true).await
+    }
+
+    /// As [`deeds`](Self::deeds), to the account that a person means, under whichever name it was done; and where no
+    /// directory knows the login any more, as it is written.
+    pub async fn deeds_to(
+        &self,
+        name: &str,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Deed>, StoreFault> {
+        let account = self.subject(name).await.ok().map(|subject| subject.account.to_string());
+        let is_to = |deed: &Deed| {
+            let login = deed.login.as_deref().unwrap_or_default();
+            login.eq_ignore_ascii_case(name) || (account.is_some() && deed.account == account)
+        };
+        self.deeds_that(since, most, is_to).await
+    }
+
+    async fn deeds_that(
+        &self,
+        since: Timestamp,
+        most: usize,
+        is_wanted: impl Fn(&Deed) -> bool,
+    ) -> Result<Vec<Deed>, StoreFault> {
         let mut deeds = Vec::new();
         let mut after: Box<str> = Deed::from(since).into();
         while deeds.len() < most {
-            let page = self.store.rows(Table::Audit, &after, PAGE.min(most - deeds.len())).await?;
-            deeds.extend(page.iter().filter_map(|(_, value)| Deed::read(value)));
+            let page = self.store.rows(Table::Audit, &after, PAGE).await?;
+            let read = page.iter().filter_map(|(_, value)| Deed::read(value));
+            deeds.extend(read.filter(&is_wanted).take(most - deeds.len()));
             match page.into_iter().last() {
                 Some((last, _)) => after = last,
                 None => break,

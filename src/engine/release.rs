@@ -51,11 +51,13 @@ impl Engine {
         };
         let suspension = standing.filter(is_meant).ok_or(DeedFault::NotSuspended)?;
         let password_set = subject.holder.as_ref().and_then(|holder| holder.password_set);
-        if let (Some(set), Verdict::TruePositive, false) =
-            (password_set, release.verdict, release.force)
-            && set < suspension.since
-        {
-            return Err(DeedFault::PasswordUnchanged { set, since: suspension.since });
+        if release.verdict == Verdict::TruePositive && !release.force {
+            if subject.is_unsaid {
+                return Err(DeedFault::DirectorySilent);
+            }
+            if let Some(set) = password_set.filter(|set| *set < suspension.since) {
+                return Err(DeedFault::PasswordUnchanged { set, since: suspension.since });
+            }
         }
         let readings = self.readings(&suspension).await?;
         let said = Said {

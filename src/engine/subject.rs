@@ -20,11 +20,13 @@ pub(super) struct Subject {
     pub is_unknown: bool,
     /// The suspension by whose id it was named.
     pub incident: Option<String>,
+    /// The directory does not say who holds it: nor, by that, when its password was set.
+    pub is_unsaid: bool,
 }
 
 impl Subject {
     const fn of(account: AccountKey, login: String) -> Self {
-        Self { account, login, holder: None, is_unknown: false, incident: None }
+        Self { account, login, holder: None, is_unknown: false, incident: None, is_unsaid: false }
     }
 
     pub fn about(&self, at: Timestamp) -> About<'_> {
@@ -68,10 +70,10 @@ impl Engine {
             {
                 return Err(DeedFault::Ambiguous);
             }
-            if let Ok(found) = self.subject_by_login(&subject.login).await
-                && found.account == subject.account
-            {
-                subject.holder = found.holder;
+            match self.subject_by_login(&subject.login).await {
+                Ok(found) if found.account == subject.account => subject.holder = found.holder,
+                Err(DeedFault::DirectorySilent) => subject.is_unsaid = true,
+                _ => {}
             }
             return Ok(subject);
         }
