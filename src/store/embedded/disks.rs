@@ -108,6 +108,7 @@ fn open_on_slow_disk(builder: &Builder, path: &Path) -> Result<Database, Databas
 
 /// Else a mail server would be told of a suspension that a crash takes back.
 #[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "only the writer's thread waits for it")]
 async fn nobody_hears_of_a_suspension_that_is_not_on_disk() {
     let folder = Folder::new();
     let store = Embedded::open_by(folder.settings(), open_on_slow_disk).expect("opened");
