@@ -225,10 +225,11 @@ impl Engine {
             _ if facts.client.is_local => None,
             _ => self.charged(case, &round),
         };
+        let mut happened = Vec::new();
         if let (true, Some(charged)) = (commit, &charged) {
-            self.resolve(case, &charged.account, at).await;
+            happened = self.resolve(case, &charged.account, at).await;
         }
-        let Outcome { decision, store_fault, happened } = match &charged {
+        let Outcome { decision, store_fault, happened: judged } = match &charged {
             Some(charged) => self.judge_account(case, &round, charged, commit, at).await,
             None => Outcome {
                 decision: decide(case, None, at),
@@ -236,6 +237,7 @@ impl Engine {
                 happened: Vec::new(),
             },
         };
+        happened.extend(judged);
         let mut wiring = None;
         if commit {
             wiring = self.note(case, &decision, at).await;

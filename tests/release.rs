@@ -2,9 +2,14 @@
 
 mod common;
 
-use common::{Ask, Site, at, question};
-use gatepost::engine::DeedFault;
-use gatepost::mail::{Facts, Stage, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{Ask, Folder, Site, at, question};
+use gatepost::directory::{Answer, Author, Directory, FileDirectory};
+use gatepost::engine::{DeedFault, Release};
+use gatepost::mail::{AccountKey, Address, Facts, Login, Stage, Timestamp};
+use gatepost::rights::{Groups, Lookup, RecipientLookup};
 use gatepost::suspension::Verdict;
 
 const LISTEN: &str = "facing = 'submission'\nmode = 'enforce'\nhold = 'pass'";
@@ -81,4 +86,46 @@ fn nobody_else_can_be_released() {
         assert_eq!(lifted, Err(DeedFault::NotSuspended));
     }
     site.release("ALICE", Verdict::FalsePositive, true, later(60)).expect("any spelling");
+}
+
+/// A directory file that may fall silent.
+struct Falling(FileDirectory, Arc<AtomicBool>);
+
+impl Directory for Falling {
+    fn lookup<'a>(&'a self, login: &'a Login, groups: &'a Groups) -> Answer<'a, Lookup> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Answer::Now(Lookup::Unavailable),
+            false => self.0.lookup(login, groups),
+        }
+    }
+
+    fn recipient<'a>(&'a self, to: &'a Address, author: Author<'a>) -> Answer<'a, RecipientLookup> {
+        self.0.recipient(to, author)
+    }
+
+    fn path<'a>(&'a self, account: &'a AccountKey, group: &'a str) -> Answer<'a, Vec<String>> {
+        self.0.path(account, group)
+    }
+}
+
+#[test]
+fn while_the_directory_is_silent_nobody_knows_whether_the_password_was_changed() {
+    let folder = Folder::new();
+    let people = "[[account]]\nlogin = 'alice'\naddresses = ['alice@here.test']\n";
+    let file = FileDirectory::open(&folder.write("people.toml", people));
+    let file = file.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let site = Site::with_directory(LISTEN, RULES, Falling(file, Arc::clone(&is_silent)));
+    send(&site, 0, 20, 0);
+    let stolen = Verdict::TruePositive;
+    let id = site.release("alice", stolen, false, later(60)).expect("it answers");
+    is_silent.store(true, Ordering::Relaxed);
+    let silent = Err(DeedFault::DirectorySilent);
+    assert_eq!(site.release("alice", stolen, false, later(60)), silent);
+    assert_eq!(site.release(&id, stolen, false, later(60)), silent);
+    // By its id, who does not ask that may be done, and so may who insists.
+    assert!(site.release(&id, Verdict::FalsePositive, false, later(60)).is_ok());
+    let forced = Release { verdict: stolen, by: "carol", note: "ticket", force: true };
+    let done = site.run(async |engine| engine.release(&id, &forced, true, later(60)).await);
+    assert!(done.is_ok_and(|released| released.password_set.is_none()));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Ask, SUBMISSION, at, config, question, read, word};
-use gatepost::engine::Engine;
+use gatepost::engine::{Engine, Happened};
 use gatepost::ledger::HashKey;
 use gatepost::mail::{AccountKey, Stage};
 use gatepost::record::{Event, Record, Row, Table};
@@ -84,6 +84,9 @@ async fn ask(on_failure: &str, judges: bool, messages: u32) -> String {
         let judged = engine.judge(&listener, facts.instance(&message.to_string()), at()).await;
         assert_eq!(judged.store_fault, Some(StoreFault::Unavailable("broken".into())));
         last = word(&judged);
+        // What stands in memory is counted: the breaker must not miss it.
+        let suspended = |what: &Happened| matches!(what, Happened::Suspended { .. });
+        assert_eq!(judged.happened.iter().any(suspended), last == "account-suspended");
     }
     last
 }

@@ -209,8 +209,9 @@ pub(super) async fn forget(
     let by = control.admit(peer, &deed)?;
     let Deed { login, note, dry_run } = &deed;
     let at = (control.clock)();
-    let messages = control.engine.forget(login, &by, note, !dry_run, at).await;
-    let messages = messages.map_err(|fault| told(login, fault))?;
+    let done = control.engine.forget(login, &by, note, !dry_run, at).await;
+    let (messages, happened) = done.map_err(|fault| told(login, fault))?;
+    control.happened(*dry_run, &happened);
     Ok(Json(Forgotten { login: login.clone(), messages }))
 }
 
@@ -242,7 +243,7 @@ pub(super) async fn backup(
     let done = control.engine.backup(&asked.path, &by, (control.clock)()).await;
     done.map_err(|fault| {
         let why = match fault {
-            StoreFault::Unavailable(why) => why,
+            StoreFault::Unavailable(why) | StoreFault::NotOnDisk(why) => why,
             full @ StoreFault::OutboxFull(_) => full.to_string(),
         };
         (StatusCode::SERVICE_UNAVAILABLE, format!("the store is not copied: {why}"))

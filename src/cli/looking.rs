@@ -227,7 +227,7 @@ pub(super) struct Audit {
     /// Deeds since: 2026-11-01, 7d
     #[arg(long, default_value = "30d", value_parser = since)]
     since: Timestamp,
-    /// Only those of this login
+    /// Only those to this SASL login, in any of its forms, or client:ADDRESS
     #[arg(long)]
     login: Option<String>,
     /// At most so many, the earliest first
@@ -238,21 +238,18 @@ pub(super) struct Audit {
 }
 
 pub(super) fn audit(arguments: &Audit) -> Exit {
-    let question = AskedAudit { since: arguments.since, most: arguments.most };
-    let deeds = post(&arguments.asked.daemon, "/audit", &question);
-    finish(deeds.map(|mut deeds: Vec<Deed>| {
-        if deeds.len() == arguments.most && let Some(last) = deeds.last() {
+    let Audit { since, login, most, asked } = arguments;
+    let question = AskedAudit { since: *since, most: *most, login: login.clone() };
+    let deeds = post(&asked.daemon, "/audit", &question);
+    finish(deeds.map(|deeds: Vec<Deed>| {
+        if deeds.len() == *most && let Some(last) = deeds.last() {
             eprintln!(
                 "there may be more: these are the first {} deeds, up to {}; name a later --since, or a greater --most",
                 deeds.len(),
                 moment(last.at)
             );
         }
-        if let Some(login) = &arguments.login {
-            let is_its = |own: &String| own.eq_ignore_ascii_case(login);
-            deeds.retain(|deed| deed.login.as_ref().is_some_and(is_its));
-        }
-        written(&deeds, arguments.asked.output, |deeds| audit_words(deeds))
+        written(&deeds, asked.output, |deeds| audit_words(deeds))
     }))
 }
 

@@ -71,7 +71,7 @@ fn incident(id: &str, asked: &Asked) -> Result<Told, Failed> {
 fn list(told: &[Told]) -> String {
     let lines = told.iter().map(|Told { incident, end }| {
         let ends = match end {
-            Some(end) => format!("{} {}", end.ending, moment(end.at)),
+            Some(end) => format!("{} {}", ended(&end.ending), moment(end.at)),
             None => until(incident.until),
         };
         let mode = if incident.mode == "enforce" { "" } else { " (observe)" };

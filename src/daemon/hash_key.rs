@@ -1,5 +1,6 @@
 //! The key under which records hold addresses: read from its file, made at the first start.
 
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub fn open(path: Option<&Path>) -> io::Result<HashKey> {
     let described = |fault: io::Error| {
         io::Error::new(fault.kind(), format!("the hash key {}: {fault}", path.display()))
     };
-    match std::fs::read_to_string(path) {
+    match fs::read_to_string(path) {
         Ok(text) => parse(&text).map_err(described),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
             let key = make()?;
@@ -45,9 +46,19 @@ fn parse(text: &str) -> io::Result<HashKey> {
     Ok(HashKey::new(key.to_be_bytes()))
 }
 
+/// Written aside and moved into place whole: half a key would stop every later start.
 fn write(path: &Path, key: &HashKey) -> io::Result<()> {
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{:032x}", u128::from_be_bytes(key.to_bytes()))?;
-    file.sync_all()
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = || {
+        let mut file = options.open(&aside)?;
+        writeln!(file, "{:032x}", u128::from_be_bytes(key.to_bytes()))?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    written().inspect_err(|_| _ = fs::remove_file(&aside))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -77,7 +77,10 @@ impl Accounts {
             self.watch_directory(&mut silent_for, at).await;
             match self.engine.tend(at).await {
                 Ok(census) => {
-                    is_failing = false;
+                    if let (Some(fault), false) = (&census.fault, is_failing) {
+                        tracing::error!(%fault, "some accounts cannot be gone through");
+                    }
+                    is_failing = census.fault.is_some();
                     self.observer.happened(&census.happened);
                     let breaker = self.engine.opened_breaker(Mode::Enforce);
                     self.observer.counted(&census, breaker.as_ref(), at.unix_ms());

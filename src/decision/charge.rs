@@ -3,7 +3,8 @@
 
 use crate::decision::checks::Judging;
 use crate::decision::{
-    Because, Case, Check, Decision, Hold, Outcome, QuotaTold, QuotaVerdict, Reason, Step, Trail,
+    Because, Case, Check, Decision, DecisionId, Hold, Outcome, QuotaTold, QuotaVerdict, Reason,
+    Step, Trail,
 };
 use crate::detector::{Class, Finding, Inspection, Severity, Terms, inspect};
 use crate::ledger::{Counter, Hashed, Message, Weight};
@@ -283,7 +284,11 @@ impl Charging<'_> {
     }
 
     fn impose(&mut self, finding: Finding, mode: Mode) {
-        let id = self.case.id();
+        let id = match self.case.facts.envelope.has_name() {
+            // Asked once more it would have the id of a suspension that is over.
+            false => DecisionId::of_deed(self.case.id().as_str(), &self.case.listener.mta, self.at),
+            true => self.case.id(),
+        };
         let settings = &self.case.rules.detector.suspension;
         let step = if settings.escalates { self.record.step(self.at) } else { 0 };
         let suspension = Suspension::impose(id.as_str(), finding, mode, settings, step, self.at);

@@ -58,7 +58,9 @@ impl Breaker {
     /// A suspension was imposed, of one of so many accounts; what opens the breaker is told.
     pub fn count(&self, mode: Mode, accounts: u64, at: Timestamp) -> Option<Opened> {
         let mut counted = self.of(mode).lock();
-        counted.recent.retain(|known| at.ms_since(*known) < WITHIN_MS);
+        // Either way: a clock may have been set back.
+        let apart_ms = |known: Timestamp| at.ms_since(known).max(known.ms_since(at));
+        counted.recent.retain(|known| apart_ms(*known) < WITHIN_MS);
         counted.recent.push_back(at);
         let suspensions = counted.recent.len();
         let is_share = suspensions >= FEWEST && suspensions as f64 >= accounts as f64 * SHARE;
@@ -116,6 +118,16 @@ mod tests {
         for number in 0..100 {
             let at = Timestamp::from_unix_ms(number * 70_000);
             assert_eq!(breaker.count(Mode::Enforce, 10_000, at), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn those_of_a_future_that_a_clock_set_back_undid_do_not_count() {
+        let breaker = Breaker::default();
+        let hour = 3_600_000;
+        for ms in [2 * hour, 2 * hour + 1, 0] {
+            let at = Timestamp::from_unix_ms(ms);
+            assert_eq!(breaker.count(Mode::Enforce, 50, at), None, "{ms}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::decision::{Case, Charge, Decision, Listener, OnFailure, decide, fingerprint, judge};
@@ -13,7 +14,7 @@ use crate::engine::rounds::Round;
 use crate::engine::samples::{RECIPIENTS, Sample, network_of, prefix};
 use crate::engine::telling::{About, BY_ITSELF, Happened};
 use crate::ledger::{Hashed, Message};
-use crate::mail::{AccountKey, Address, Facts, Login, Mode, Reply, Stage, Timestamp};
+use crate::mail::{AccountKey, Address, Client, Facts, Login, Mode, Reply, Stage, Timestamp};
 use crate::record::{Change, Record};
 use crate::rights::{DomainClass, Lookup};
 use crate::store::StoreFault;
@@ -71,7 +72,8 @@ impl Engine {
         };
         let kept = self.change(&charged.account, &mut run, commit && is_charged).await;
         let decision = decided.unwrap_or_else(|| decide(case, None, at));
-        if !commit || kept.is_err() {
+        // What is not on disk yet has happened all the same.
+        if !commit || !matches!(kept, Ok(()) | Err(StoreFault::NotOnDisk(_))) {
             happened.clear();
         }
         self.count_suspensions(&mut happened, case.rules, at).await;
@@ -283,12 +285,33 @@ fn client_key(facts: &Facts) -> Option<AccountKey> {
     {
         return Some(AccountKey::client(fingerprint));
     }
-    match facts.client.address? {
-        address if address.is_loopback() => None,
-        IpAddr::V4(address) => Some(AccountKey::client(&address.to_string())),
-        IpAddr::V6(address) => Some(AccountKey::client(&prefix(address.segments(), 4))),
+    let address = facts.client.address?;
+    (!address.is_loopback()).then(|| address_key(address))
+}
+
+fn address_key(address: IpAddr) -> AccountKey {
+    match address {
+        IpAddr::V4(address) => AccountKey::client(&address.to_string()),
+        IpAddr::V6(address) => AccountKey::client(&prefix(address.segments(), 4)),
     }
 }
+
+/// The key of a client as a person names it: by an address, an IPv6 /64 or the fingerprint of a certificate.
+pub(super) fn named_client(name: &str) -> Option<AccountKey> {
+    if let Some(address) = Client::parse_address(name.as_bytes()) {
+        return Some(address_key(address));
+    }
+    if let Ok(network @ IpNet::V6(_)) = name.parse::<IpNet>() {
+        return (network.prefix_len() == 64).then(|| address_key(network.network()));
+    }
+    let digits: String = name.chars().filter(|c| *c != ':').collect();
+    let is_fingerprint =
+        digits.len() >= FINGERPRINT && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_fingerprint.then(|| AccountKey::client(&digits.to_ascii_lowercase()))
+}
+
+/// Hex digits of the shortest one, MD5.
+const FINGERPRINT: usize = 32;
 
 /// Whether the mail server takes the message after this answer.
 pub(super) const fn is_accepted(reply: &Reply) -> bool {

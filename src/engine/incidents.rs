@@ -46,10 +46,7 @@ impl Engine {
                 None => break,
             }
         }
-        told.retain(|told| {
-            let is_over = told.end.is_some() || told.incident.until.is_some_and(|end| end <= at);
-            told.incident.imposed >= since && !(standing && is_over)
-        });
+        told.retain(|told| told.incident.imposed >= since && (!standing || told.is_standing(at)));
         told.sort_by_key(|told| std::cmp::Reverse(told.incident.imposed));
         Ok(told)
     }
@@ -64,11 +61,37 @@ impl Engine {
 
     /// What was done since, the earliest first; at most so much.
     pub async fn deeds(&self, since: Timestamp, most: usize) -> Result<Vec<Deed>, StoreFault> {
+        self.deeds_that(since, most, |_| true).await
+    }
+
+    /// As [`deeds`](Self::deeds), to the account that a person means, under whichever name it was done; and where no
+    /// directory knows the login any more, as it is written.
+    pub async fn deeds_to(
+        &self,
+        name: &str,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Deed>, StoreFault> {
+        let account = self.subject(name).await.ok().map(|subject| subject.account.to_string());
+        let is_to = |deed: &Deed| {
+            let login = deed.login.as_deref().unwrap_or_default();
+            login.eq_ignore_ascii_case(name) || (account.is_some() && deed.account == account)
+        };
+        self.deeds_that(since, most, is_to).await
+    }
+
+    async fn deeds_that(
+        &self,
+        since: Timestamp,
+        most: usize,
+        is_wanted: impl Fn(&Deed) -> bool,
+    ) -> Result<Vec<Deed>, StoreFault> {
         let mut deeds = Vec::new();
         let mut after: Box<str> = Deed::from(since).into();
         while deeds.len() < most {
-            let page = self.store.rows(Table::Audit, &after, PAGE.min(most - deeds.len())).await?;
-            deeds.extend(page.iter().filter_map(|(_, value)| Deed::read(value)));
+            let page = self.store.rows(Table::Audit, &after, PAGE).await?;
+            let read = page.iter().filter_map(|(_, value)| Deed::read(value));
+            deeds.extend(read.filter(&is_wanted).take(most - deeds.len()));
             match page.into_iter().last() {
                 Some((last, _)) => after = last,
                 None => break,
@@ -83,15 +106,38 @@ impl Engine {
         account: &AccountKey,
         at: Timestamp,
     ) -> Result<(), StoreFault> {
-        let all = self.incidents(Timestamp::default(), false, at).await?;
-        let own = all.into_iter().filter(|told| told.incident.account == account.as_str());
-        let rows: Vec<Row> =
-            own.filter(|told| told.end.is_some()).map(|told| bare(told.incident).row()).collect();
+        let evident = self.evident(account, at).await?;
+        let rows: Vec<Row> = evident.into_iter().map(|incident| bare(incident).row()).collect();
         if rows.is_empty() { Ok(()) } else { self.store.put(rows).await }
+    }
+
+    /// Past suspensions of an account of which evidence is left.
+    pub(super) async fn evident(
+        &self,
+        account: &AccountKey,
+        at: Timestamp,
+    ) -> Result<Vec<Incident>, StoreFault> {
+        let all = self.incidents(Timestamp::default(), false, at).await?;
+        let own = all
+            .into_iter()
+            .filter(|told| told.incident.account == account.as_str() && !told.is_standing(at));
+        Ok(own.map(|told| told.incident).filter(is_evident).collect())
+    }
+}
+
+impl Told {
+    pub(super) fn is_standing(&self, at: Timestamp) -> bool {
+        self.end.is_none() && self.incident.until.is_none_or(|end| at < end)
     }
 }
 
 /// Without whom it wrote to and whence.
 pub(super) fn bare(incident: Incident) -> Incident {
     Incident { addresses: Vec::new(), envelopes: Vec::new(), networks: Vec::new(), ..incident }
+}
+
+/// Whether whom it wrote to or whence is left.
+pub(super) fn is_evident(incident: &Incident) -> bool {
+    let Incident { addresses, envelopes, networks, .. } = incident;
+    !(addresses.is_empty() && envelopes.is_empty() && networks.is_empty())
 }

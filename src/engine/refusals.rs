@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Reason;
 use crate::engine::{Engine, Judged};
-use crate::mail::{Login, Reply, Timestamp, rfc_3339};
+use crate::mail::{AccountKey, Login, Reply, Timestamp, rfc_3339};
 use crate::record::{Row, Table};
 use crate::store::{Store, StoreFault};
 
@@ -76,7 +76,7 @@ impl Default for Refusals {
 
 impl Refused {
     fn key(&self) -> String {
-        format!("{}|{}", self.reason, self.account)
+        key(&self.reason, &self.account)
     }
 
     fn add(&mut self, told: ToldRefusal) {
@@ -104,6 +104,10 @@ impl Refused {
     }
 }
 
+fn key(reason: &str, account: &str) -> String {
+    format!("{reason}|{account}")
+}
+
 impl Refusals {
     fn count(&self, account: &str, reason: Reason, told: ToldRefusal) {
         let mut all = self.0.lock();
@@ -129,10 +133,11 @@ impl Refusals {
         refused.find(|refused| refused.told.iter().any(|told| told.id == id)).cloned()
     }
 
-    /// Takes out some that are to be written; `true`: what the store knows of it is not in it yet.
+    /// Takes out some that are to be written, those first that wait longest: a flood must not keep them from it.
+    /// `true`: what the store knows of it is not in it yet.
     fn due(&self) -> Vec<(Refused, bool)> {
         let mut all = self.0.lock();
-        let new = all.iter_mut().filter(|(_, counted)| counted.is_new).take(WRITTEN);
+        let new = all.iter_mut().rev().filter(|(_, counted)| counted.is_new).take(WRITTEN);
         new.map(|(_, counted)| {
             counted.is_new = false;
             (counted.refused.clone(), !counted.is_merged)
@@ -149,13 +154,25 @@ impl Refusals {
         Some(counted.refused.clone())
     }
 
-    fn merged(&self, refused: &Refused) {
+    fn with(&self, refused: &Refused, change: impl FnOnce(&mut Counted)) {
         let mut all = self.0.lock();
         let reason = Reason::ALL.into_iter().find(|one| one.as_str() == refused.reason);
         let key = reason.map(|reason| (refused.account.as_str().into(), reason));
         if let Some(counted) = key.and_then(|key| all.peek_mut(&key)) {
-            counted.is_merged = true;
+            change(counted);
         }
+    }
+
+    fn forget(&self, account: &str) {
+        let mut all = self.0.lock();
+        for reason in Reason::ALL {
+            all.pop(&(account.into(), reason));
+        }
+    }
+
+    fn knows(&self, account: &str) -> bool {
+        let all = self.0.lock();
+        Reason::ALL.into_iter().any(|reason| all.contains(&(account.into(), reason)))
     }
 }
 
@@ -211,20 +228,54 @@ impl Engine {
 
     /// Writes what was refused since the last time, or some of it.
     pub(super) async fn write_refusals(&self) -> Result<(), StoreFault> {
+        let due = self.refusals.due();
         let mut rows = Vec::new();
-        for (refused, is_first) in self.refusals.due() {
-            let mut refused = refused;
-            if is_first {
-                match earlier(&*self.store, &refused).await? {
-                    Some(earlier) => {
-                        refused = self.refusals.merge(earlier).unwrap_or(refused);
-                    }
-                    None => self.refusals.merged(&refused),
+        for (refused, is_first) in &due {
+            let mut merged = None;
+            if *is_first {
+                match earlier(&*self.store, refused).await {
+                    Ok(Some(earlier)) => merged = self.refusals.merge(earlier),
+                    Ok(None) => self.refusals.with(refused, |counted| counted.is_merged = true),
+                    // With the next one: a damaged row must not keep all others from the disk.
+                    Err(_) => continue,
                 }
             }
-            let value = serde_json::to_string(&refused).expect("text and numbers are JSON");
+            let refused = merged.as_ref().unwrap_or(refused);
+            let value = serde_json::to_string(refused).expect("text and numbers are JSON");
             rows.push(Row::put(Table::Refusals, &refused.key(), value));
         }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let written = self.store.put(rows).await;
+        if written.is_err() {
+            let again = due.iter();
+            again.for_each(|(one, _)| self.refusals.with(one, |counted| counted.is_new = true));
+        }
+        written
+    }
+
+    /// Whether something was refused to an account.
+    pub(super) async fn has_refusals(&self, account: &AccountKey) -> Result<bool, StoreFault> {
+        let is_at_hand = self.refusals.knows(account.as_str());
+        Ok(is_at_hand || !self.refusals_of(account).await?.is_empty())
+    }
+
+    /// What takes them away.
+    async fn refusals_of(&self, account: &AccountKey) -> Result<Vec<Row>, StoreFault> {
+        let mut rows = Vec::new();
+        for reason in Reason::ALL {
+            let key = key(reason.as_str(), account.as_str());
+            if self.store.row(Table::Refusals, &key).await?.is_some() {
+                rows.push(Row::remove(Table::Refusals, &key));
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn forget_refusals_of(&self, account: &AccountKey) -> Result<(), StoreFault> {
+        self.refusals.forget(account.as_str());
+        let rows = self.refusals_of(account).await?;
         if rows.is_empty() { Ok(()) } else { self.store.put(rows).await }
     }
 }

@@ -45,13 +45,19 @@ impl Engine {
         let has_probation = self.rules().detector.suspension.has_probation;
         let mut standing = None;
         self.look(&subject.account, |record| standing = record.in_force(at).cloned()).await?;
-        let suspension = standing.ok_or(DeedFault::NotSuspended)?;
+        // The id of one that is over is no ground to lift another.
+        let is_meant = |standing: &Suspension| {
+            subject.incident.as_deref().is_none_or(|id| *id == *standing.id)
+        };
+        let suspension = standing.filter(is_meant).ok_or(DeedFault::NotSuspended)?;
         let password_set = subject.holder.as_ref().and_then(|holder| holder.password_set);
-        if let (Some(set), Verdict::TruePositive, false) =
-            (password_set, release.verdict, release.force)
-            && set < suspension.since
-        {
-            return Err(DeedFault::PasswordUnchanged { set, since: suspension.since });
+        if release.verdict == Verdict::TruePositive && !release.force {
+            if subject.is_unsaid {
+                return Err(DeedFault::DirectorySilent);
+            }
+            if let Some(set) = password_set.filter(|set| *set < suspension.since) {
+                return Err(DeedFault::PasswordUnchanged { set, since: suspension.since });
+            }
         }
         let readings = self.readings(&suspension).await?;
         let said = Said {

@@ -2,7 +2,7 @@
 
 use crate::decision::Retention;
 use crate::engine::Engine;
-use crate::engine::incidents::bare;
+use crate::engine::incidents::{bare, is_evident};
 use crate::engine::refusals::Refused;
 use crate::mail::Timestamp;
 use crate::record::{Deed, Incident, IncidentEnd, Row, Table};
@@ -53,16 +53,15 @@ impl Engine {
         let all = self.incidents(Timestamp::default(), false, at).await?;
         let mut rows = Vec::new();
         for told in all {
-            let is_standing = told.end.is_none() && told.incident.until.is_none_or(|end| at < end);
             let over = told.end.as_ref().map_or(told.incident.imposed, |end| end.at);
-            if is_standing || over >= evidence {
+            if told.is_standing(at) || over >= evidence {
                 continue;
             }
             let id = told.incident.id.clone();
             if over < audit {
                 rows.push(Row::remove(Table::Incidents, &id));
                 rows.push(Row::remove(Table::Incidents, &IncidentEnd::key(&id)));
-            } else if !told.incident.envelopes.is_empty() {
+            } else if is_evident(&told.incident) {
                 rows.push(Incident::row(&bare(told.incident)));
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::{Case, DecisionId, Listener};
 use crate::engine::Engine;
+use crate::engine::charge::named_client;
 use crate::engine::suspending::DeedFault;
 use crate::engine::telling::About;
 use crate::mail::{AccountKey, Facts, Login, Protocol, Stage, Timestamp};
@@ -17,9 +18,17 @@ pub(super) struct Subject {
     pub holder: Option<Arc<Account>>,
     /// The directory knows no such login.
     pub is_unknown: bool,
+    /// The suspension by whose id it was named.
+    pub incident: Option<String>,
+    /// The directory does not say who holds it: nor, by that, when its password was set.
+    pub is_unsaid: bool,
 }
 
 impl Subject {
+    const fn of(account: AccountKey, login: String) -> Self {
+        Self { account, login, holder: None, is_unknown: false, incident: None, is_unsaid: false }
+    }
+
     pub fn about(&self, at: Timestamp) -> About<'_> {
         About {
             account: &self.account,
@@ -52,18 +61,25 @@ impl Engine {
     pub(super) async fn subject(&self, name: &str) -> Result<Subject, DeedFault> {
         if let Some(incident) = self.named_incident(name).await? {
             let account = AccountKey::stored(&incident.account);
-            let mut subject =
-                Subject { account, login: incident.login, holder: None, is_unknown: false };
-            if let Ok(found) = self.subject_by_login(&subject.login).await
-                && found.account == subject.account
+            let mut subject = Subject::of(account, incident.login);
+            subject.incident = Some(incident.id);
+            // A thief may have a login by the name of what he was told.
+            if let Ok(namesake) = self.subject_by_login(name).await
+                && namesake.holder.is_some()
+                && namesake.account != subject.account
             {
-                subject.holder = found.holder;
+                return Err(DeedFault::Ambiguous);
+            }
+            match self.subject_by_login(&subject.login).await {
+                Ok(found) if found.account == subject.account => subject.holder = found.holder,
+                Err(DeedFault::DirectorySilent) => subject.is_unsaid = true,
+                _ => {}
             }
             return Ok(subject);
         }
         if let Some(client) = name.strip_prefix("client:") {
-            let account = AccountKey::client(client);
-            return Ok(Subject { account, login: name.into(), holder: None, is_unknown: false });
+            let account = named_client(client).ok_or(DeedFault::NoLogin)?;
+            return Ok(Subject::of(account, name.into()));
         }
         self.subject_by_login(name).await
     }
@@ -88,7 +104,7 @@ impl Engine {
         let account = case.account_key().ok_or(DeedFault::NoLogin)?;
         let is_unknown = matches!(known.account, Some(Lookup::NotFound));
         let login = case.login().map_or(name, Login::raw).into();
-        Ok(Subject { account, login, holder, is_unknown })
+        Ok(Subject { holder, is_unknown, ..Subject::of(account, login) })
     }
 
     async fn named_incident(&self, name: &str) -> Result<Option<Incident>, DeedFault> {

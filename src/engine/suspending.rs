@@ -7,7 +7,7 @@ use crate::detector::Spares;
 use crate::engine::Engine;
 use crate::engine::breaker::Opened;
 use crate::engine::subject::Subject;
-use crate::engine::telling::{Happened, Said, account_row};
+use crate::engine::telling::{Happened, Said};
 use crate::mail::{AccountKey, Mode, Timestamp};
 use crate::record::{Change, Deed, Notice, NoticeKind, Record, Row, Table};
 use crate::store::{Judge, StoreFault};
@@ -75,6 +75,10 @@ impl fmt::Display for DeedFault {
                 "is not released: its password was last changed at {set}, before the first abusive message at {since}, \
                  so that the thief still has it; have it changed, or say --force"
             ),
+            Self::Store(StoreFault::NotOnDisk(why)) => write!(
+                f,
+                "is changed, but not on disk yet, and would be as before if gatepost ended now: {why}"
+            ),
             Self::Store(fault) => write!(f, "is not changed: {fault}"),
         }
     }
@@ -138,6 +142,9 @@ impl Engine {
             Some(suspension) => self.readings(suspension).await?,
             None => Vec::new(),
         };
+        if commit && standing.is_some_and(|standing| standing.mode == Mode::Enforce) {
+            self.keep_holds_of(&subject.account).await?;
+        }
         let said = Said { by, note: Some(note), ending: Ending::Exempted };
         let detail = format!("until {until}, {}", spared(exempting));
         let deed = subject.deed("exempted", by, note, Some(detail), at);
@@ -179,27 +186,32 @@ impl Engine {
         note: &str,
         commit: bool,
         at: Timestamp,
-    ) -> Result<u64, DeedFault> {
+    ) -> Result<(u64, Vec<Happened>), DeedFault> {
         let subject = self.subject(name).await?;
+        // Of a deed that failed half-way, or of a record that is gone, this may be all that is left.
+        let has_more = !self.evident(&subject.account, at).await?.is_empty()
+            || self.has_refusals(&subject.account).await?;
+        let said = Said { by, note: Some(note), ending: Ending::Expired };
+        let deed = subject.deed("forgotten", by, note, None, at);
+        let mut nothing = Record::default();
+        nothing.advance(at);
         let mut messages = None;
-        let mut forget = |record: &Record| {
-            messages = (*record != Record::default()).then_some(record.usage.messages);
-            let suspension = record.suspended(at).cloned().map(Box::new);
-            let kept = Record { suspension, ..Record::default() };
-            let deed = subject.deed("forgotten", by, note, None, at);
-            let rows = vec![account_row(&subject.about(at), kept.is_of_note()), deed.row()];
-            if messages.is_none() {
-                return Change::default();
-            }
-            Change { rows, ..Change::to(kept) }
-        };
-        self.change(&subject.account, &mut forget, commit).await?;
+        let happened = self
+            .deed(&subject, said, Some(deed), commit, at, |record| {
+                let is_kept = *record != nothing || has_more;
+                messages = is_kept.then_some(record.usage.messages);
+                let suspension = record.suspended(at).cloned().map(Box::new);
+                *record = Record { suspension, ..Record::default() };
+                is_kept
+            })
+            .await?;
         let messages = messages.ok_or(DeedFault::NothingKept)?;
         if commit {
             self.samples.forget(&subject.account);
             self.forget_incidents(&subject.account, at).await?;
+            self.forget_refusals_of(&subject.account).await?;
         }
-        Ok(messages)
+        Ok((messages, happened))
     }
 
     /// Closes the breaker.
@@ -234,8 +246,10 @@ impl Engine {
         self.take_up_unresolved().await?;
         for mode in [Mode::Enforce, Mode::Observe] {
             let row = self.store.row(Table::Site, breaker_key(mode)).await?;
-            if let Some(opened) = row.and_then(|row| serde_json::from_str(&row).ok()) {
-                self.breaker.set_open(mode, opened);
+            if let Some(row) = row {
+                // What a later release wrote otherwise is open all the same.
+                let unknown = Opened { at: Timestamp::default(), suspensions: 0, accounts: 0 };
+                self.breaker.set_open(mode, serde_json::from_str(&row).unwrap_or(unknown));
             }
         }
         Ok(())
@@ -277,7 +291,7 @@ impl Engine {
             rows: vec![Row::put(Table::Site, breaker_key(mode), value.as_str()), deed.row()],
         };
         // It is open in any case; a store that fails has told so already.
-        let _ = self.store.update(&AccountKey::stored("site"), &mut send).await;
+        let _ = self.change(&AccountKey::stored("site"), &mut send, true).await;
         happened.push(Happened::BreakerOpened { mode, suspensions: opened.suspensions });
     }
 

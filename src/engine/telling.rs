@@ -176,12 +176,12 @@ impl Told<'_, '_> {
     }
 
     fn end(&mut self, suspension: &Suspension) {
-        let Said { by, note, ending } = self.said;
-        let (by, note, ending) = match ending {
+        let said = self.said;
+        if !suspension.is_in_force(self.about.at) {
             // It was over before whatever is said now.
-            _ if !suspension.is_in_force(self.about.at) => (BY_ITSELF.by, None, Ending::Expired),
-            ending => (by, note, ending),
-        };
+            self.said = BY_ITSELF;
+        }
+        let Said { by, note, ending } = self.said;
         let end = IncidentEnd {
             at: self.about.at,
             ending: ending.as_str().into(),
@@ -200,6 +200,7 @@ impl Told<'_, '_> {
         self.change.events.push(notice.to_event());
         let (login, suspension) = (self.about.login.into(), suspension.clone());
         self.happened.push(Happened::Ended { login, suspension, ending });
+        self.said = said;
     }
 
     fn notice(&mut self, grade: Grade, found: Option<&Inspection>) {

@@ -22,6 +22,8 @@ pub struct Census {
     pub exemptions: u64,
     /// What ended meanwhile.
     pub happened: Vec<Happened>,
+    /// Why some were passed over.
+    pub fault: Option<StoreFault>,
 }
 
 impl Engine {
@@ -50,14 +52,17 @@ impl Engine {
 
     /// Goes through the accounts of note, ends what is over, and counts the others.
     pub async fn tend(&self, at: Timestamp) -> Result<Census, StoreFault> {
-        self.write_refusals().await?;
-        let mut census = Census::default();
+        let fault = self.write_refusals().await.err();
+        let mut census = Census { fault, ..Census::default() };
         let (mut after, mut noted) = (Box::<str>::default(), 0);
         loop {
             let page = self.store.rows(Table::Accounts, &after, PAGE).await?;
             for (account, login) in &page {
                 let login: String = serde_json::from_str(login).unwrap_or_default();
-                self.tend_account(&AccountKey::stored(account), &login, at, &mut census).await?;
+                let account = AccountKey::stored(account);
+                // One that cannot be read must not keep the others from their ends.
+                let tended = self.tend_account(&account, &login, at, &mut census).await;
+                census.fault = census.fault.or(tended.err());
                 noted += 1;
             }
             match page.into_iter().last() {
@@ -110,8 +115,9 @@ impl Engine {
             happened = self.tell_change(&about, BY_ITSELF, record, None, &mut change);
             change
         };
-        self.change(account, &mut settle, true).await?;
+        let settled = self.change(account, &mut settle, true).await;
+        // Also where it is not on disk yet: it stands in memory.
         census.happened.append(&mut happened);
-        Ok(())
+        settled
     }
 }

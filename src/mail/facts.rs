@@ -49,6 +49,13 @@ pub struct Envelope {
     pub size: u64,
 }
 
+impl Envelope {
+    /// Whether the MTA names the transaction, so that no later one is taken for it.
+    pub fn has_name(&self) -> bool {
+        !self.instance.is_empty() || !self.queue_id.is_empty()
+    }
+}
+
 /// One question of a mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {

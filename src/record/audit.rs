@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::HashKey;
 use crate::mail::{Timestamp, rfc_3339};
 use crate::record::{Row, Table};
 
@@ -37,7 +38,9 @@ impl Deed {
     pub fn row(&self) -> Row {
         let value = serde_json::to_string(self).expect("text and numbers are JSON");
         let whose = self.account.as_deref().or(self.detail.as_deref()).unwrap_or_default();
-        let key = format!("{}-{}-{whose}", Self::from(self.at), self.what);
+        // So that no other of the same moment is written over.
+        let own = HashKey::default().bytes(&[value.as_bytes()]).bits();
+        let key = format!("{}-{}-{whose}-{own:016x}", Self::from(self.at), self.what);
         Row::put(Table::Audit, &key, value)
     }
 
@@ -48,5 +51,22 @@ impl Deed {
     /// Where the deeds of `at` and later begin.
     pub fn from(at: Timestamp) -> String {
         format!("{:015}", at.unix_ms().max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_deeds_of_one_moment_none_is_written_over() {
+        let deed = |detail: &str| Deed {
+            account: Some("file:alice".into()),
+            detail: Some(detail.into()),
+            ..Deed::new("carol", "hold-released", Timestamp::from_unix_ms(5_000))
+        };
+        assert_ne!(deed("mx1: BFD5198E1F2").row().key, deed("mx2: C2D9598E3D1").row().key);
+        assert_eq!(deed("mx1: BFD5198E1F2").row(), deed("mx1: BFD5198E1F2").row());
+        assert!(*deed("").row().key > *Deed::from(Timestamp::from_unix_ms(5_000)));
     }
 }

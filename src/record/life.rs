@@ -121,6 +121,22 @@ impl Record {
         self.lift(Ending::Expired, &[], has_probation, at)
     }
 
+    /// Adds how the same account stands under another key. Of two suspensions the own one goes on, unless it is a
+    /// shadow and the other refuses. Added twice it is as added once.
+    pub fn merge_standing(&mut self, other: &Self, at: Timestamp) {
+        let refuses = self.suspended(at).is_some();
+        if !refuses && (self.in_force(at).is_none() || other.suspended(at).is_some()) {
+            let others = other.in_force(at).cloned().map(Box::new);
+            self.suspension = others.or(self.suspension.take());
+        }
+        if let Some(others) = &other.life {
+            self.alter(|life| {
+                life.settle(at);
+                life.merge(others);
+            });
+        }
+    }
+
     /// True where it is news.
     pub fn notice(&mut self, grade: Grade, at: Timestamp) -> bool {
         let mut is_news = false;

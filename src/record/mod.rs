@@ -70,16 +70,10 @@ impl Record {
         self.windows.settle(at);
     }
 
-    /// Adds what was kept of the same account under another key; a suspension wins.
-    pub fn merge(&mut self, other: &Self, at: Timestamp) {
+    /// Adds what was counted of the same account under another key.
+    pub fn merge_usage(&mut self, other: &Self, at: Timestamp) {
         self.usage.merge(&other.usage, at);
         self.windows.merge(&other.windows, at);
-        if self.in_force(at).is_none() {
-            self.suspension.clone_from(&other.suspension);
-        }
-        if self.life.is_none() {
-            self.life.clone_from(&other.life);
-        }
     }
 
     /// The bytes of a record, read by older and newer releases alike.
@@ -130,6 +124,14 @@ impl Record {
     /// By some finding, for good.
     pub fn with_suspension(mut self) -> Self {
         self.suspend(Suspension::sample());
+        self
+    }
+
+    /// For good.
+    pub fn with_probation(mut self) -> Self {
+        let until = Timestamp::from_unix_ms(i64::MAX);
+        let probation = Some(crate::suspension::Probation { until, is_strict: false });
+        self.life = Some(Box::new(Life { probation, ..Life::default() }));
         self
     }
 }

@@ -33,8 +33,10 @@ pub type Judge<'a> = &'a mut (dyn FnMut(&Record) -> Change + Send);
 pub enum StoreFault {
     /// The outbox holds this many events that nobody took; nothing was committed.
     OutboxFull(usize),
-    /// The store cannot be reached or written.
+    /// The store cannot be reached or written; nothing was changed.
     Unavailable(String),
+    /// It was changed in memory alone, and is written when the store can be; lost if the process ends before.
+    NotOnDisk(String),
 }
 
 impl fmt::Display for StoreFault {
@@ -42,6 +44,7 @@ impl fmt::Display for StoreFault {
         match self {
             Self::OutboxFull(limit) => write!(f, "the outbox is full with {limit} events"),
             Self::Unavailable(why) => write!(f, "the store is unavailable: {why}"),
+            Self::NotOnDisk(why) => write!(f, "the store is not on disk: {why}"),
         }
     }
 }
@@ -51,10 +54,11 @@ impl std::error::Error for StoreFault {}
 /// A store of records and of the events that changes of them send out.
 pub trait Store: Send + Sync {
     /// Runs `judge` on the account's record (an empty one for an unknown account) with no other
-    /// update of that account in between, and commits the new record and its events together.
+    /// update of that account in between, and commits the new record and its events together. What another one
+    /// found out and still commits is waited for: nobody is told of it sooner than it lasts.
     fn update<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
 
-    /// Runs `judge` on the record as `update` would and drops the outcome.
+    /// Runs `judge` on the record as `update` would, waits like it, and drops the outcome.
     fn preview<'a>(&'a self, account: &'a AccountKey, judge: Judge<'a>) -> Operation<'a, ()>;
 
     /// Accounts whose records are in memory, and the bytes of these records.

@@ -131,6 +131,23 @@ impl Life {
         known.is_none_or(|known| known.grade < grade)
     }
 
+    /// Adds what stands under another key of the same account. Added twice it is as added once.
+    pub fn merge(&mut self, other: &Self) {
+        self.probation = either(self.probation, other.probation, |own, other| Probation {
+            until: own.until.max(other.until),
+            is_strict: own.is_strict || other.is_strict,
+        });
+        self.exemption = self.exemption.or(other.exemption);
+        self.watch = either(self.watch, other.watch, |own, other| Watch {
+            grade: own.grade.max(other.grade),
+            until: own.until.max(other.until),
+        });
+        self.repeats = either(self.repeats, other.repeats, |own, other| Repeats {
+            count: own.count.max(other.count),
+            last: own.last.max(other.last),
+        });
+    }
+
     /// Drops what is over.
     pub fn settle(&mut self, at: Timestamp) {
         self.probation = self.on_probation(at);
@@ -200,6 +217,13 @@ impl Life {
             }
         }
         Ok(read)
+    }
+}
+
+fn either<T>(own: Option<T>, other: Option<T>, both: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (own, other) {
+        (Some(own), Some(other)) => Some(both(own, other)),
+        (own, other) => own.or(other),
     }
 }
 

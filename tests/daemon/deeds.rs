@@ -133,7 +133,7 @@ fn a_thief_is_listed_told_released_and_in_the_audit() {
     assert!(site.client().ask(&message("alice", 201)).contains("DUNNO"));
     assert_eq!(printed(&site, &["suspensions", "list"]), "no account is suspended");
     let all = printed(&site, &["suspensions", "list", "--all"]);
-    assert!(all.contains("true-positive"), "{all}");
+    assert!(all.contains("released as true-positive 20"), "{all}");
     let audit = json(&site, &["audit"]);
     let deeds: Vec<&str> =
         audit.as_array().expect("a list").iter().filter_map(|deed| deed["what"].as_str()).collect();
@@ -162,6 +162,9 @@ fn logins_are_suspended_from_a_file_and_exempt_for_a_time() {
     assert_eq!(done.lines().count(), 2, "{done}");
     assert!(done.starts_with("alice is suspended until 20"), "{done}");
     assert!(site.client().ask(&message("bob", 1)).contains("5.7.13"));
+    // So many of those to bob, not of all.
+    let to_bob = json(&site, &["audit", "--login", "BOB", "--most", "1"]);
+    assert_eq!((&to_bob[0]["login"], &to_bob[0]["what"]), (&"bob".into(), &"suspended".into()));
     let again = complaint(&site, &[&["suspend", "bob"], &NOTE[..]].concat(), 6);
     assert!(again.contains("bob is suspended already, by "), "{again}");
 

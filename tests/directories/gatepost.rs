@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 /// Outside, where a relay right is needed.
@@ -89,6 +89,22 @@ impl Gatepost {
         fs::rename(young, path).expect("a file can be moved");
     }
 
+    /// The answer to a whole message of this login to one recipient, which is charged.
+    #[track_caller]
+    pub fn charge(&self, login: &str, sender: &str, recipient: &str) -> String {
+        Client::tcp(self.port).ask(&request(
+            "END-OF-MESSAGE",
+            &[
+                "client_address=192.0.2.9",
+                &format!("sender={sender}"),
+                &format!("recipient={recipient}"),
+                "recipient_count=1",
+                &format!("sasl_username={login}"),
+                &format!("instance=1f2e.6561.{recipient}.0"),
+            ],
+        ))
+    }
+
     /// The answer at RCPT, a refusal without its id.
     #[track_caller]
     pub fn ask(&self, login: &str, sender: &str, recipient: &str) -> String {
@@ -150,12 +166,17 @@ impl Gatepost {
         self.tell(&["rights", login])
     }
 
-    #[track_caller]
-    fn tell(&self, arguments: &[&str]) -> Value {
+    /// A command that asks it, to its end.
+    pub fn command(&self, arguments: &[&str]) -> Output {
         let mut command = program();
-        command.args(arguments).args(["--output", "json", "--control"]);
-        let done = command.arg(self.folder.path.join("control.sock")).output();
-        let done = done.expect("gatepost runs");
+        command.args(arguments).arg("--control").arg(self.folder.path.join("control.sock"));
+        command.output().expect("gatepost runs")
+    }
+
+    /// What a command prints in JSON.
+    #[track_caller]
+    pub fn tell(&self, arguments: &[&str]) -> Value {
+        let done = self.command(&[arguments, &["--output", "json"]].concat());
         serde_json::from_slice(&done.stdout).unwrap_or_else(|fault| {
             panic!("{arguments:?}: {fault}: {}", String::from_utf8_lossy(&done.stderr))
         })

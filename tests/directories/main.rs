@@ -40,4 +40,5 @@ mod outages;
 mod rows;
 mod size;
 mod starts;
+mod suspension;
 mod tls;

@@ -88,6 +88,14 @@ impl SambaAd {
         Client::by_password(self.url(), self.server.folder(), dn, password)
     }
 
+    /// By samba-tool(8), as the help desk does.
+    pub fn set_password(&self, login: &str, password: &str) {
+        let mut command = clean(program("samba-tool", "samba-ad-dc"));
+        command.env("HOME", self.server.folder());
+        command.args(["user", "setpassword", login]).arg(format!("--newpassword={password}"));
+        output(command.arg("-s").arg(self.server.folder().join("smb.conf")));
+    }
+
     fn seed(&self) {
         let administrator = self.administrator();
         administrator.modify(&exchange_schema());

@@ -12,12 +12,16 @@ mod certificates;
 #[path = "../directories/client.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
 mod client;
+mod desk;
 mod door;
 mod dovecot;
 #[path = "../common/folder.rs"]
 mod folder;
 mod gatepost;
 mod helper;
+#[path = "../actions/hook.rs"]
+#[allow(dead_code, reason = "the suite of actions takes more of it")]
+mod hook;
 mod lab;
 #[path = "../directories/ldif.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
@@ -31,6 +35,9 @@ mod ports;
 mod postfix;
 #[path = "../common/process.rs"]
 mod process;
+#[path = "../common/prometheus.rs"]
+#[allow(dead_code, reason = "the suite of alerts takes more of it")]
+mod prometheus;
 mod reply;
 #[path = "../directories/samba.rs"]
 #[allow(dead_code, reason = "the suite of directories takes more of it")]
@@ -66,3 +73,4 @@ mod sockets;
 mod spellings;
 mod stages;
 mod stolen;
+mod suspension;

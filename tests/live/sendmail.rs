@@ -16,6 +16,7 @@ mod senders;
 mod sessions;
 mod shipped;
 pub mod stolen;
+mod suspension;
 mod tls;
 mod transport;
 mod unfiltered;

@@ -178,6 +178,7 @@ fn gatepost_toml(folder: &Path, ports: &Ports, mode: &str, on_grant: &str) -> St
                 &format!("charge-at = \"never\"\nmode = \"{mode}\""),
             ),
             ("example.org", "local.test"),
+            ("/var/lib/gatepost/store.redb", &folder.join("store.redb").display().to_string()),
         ],
     );
     format!(

@@ -106,7 +106,7 @@ fn steal(lab: &Lab) {
 /// What became of a thief.
 pub struct Told {
     /// The suspension's, which every refusal bears.
-    id: String,
+    pub id: String,
     /// Of all his messages, in their order.
     pub markers: Vec<String>,
     /// So many of his messages lie in the queue.
@@ -263,9 +263,15 @@ pub fn send_to(session: &mut Session, marker: &str, count: u32) -> Reply {
 
 /// A lab whose listeners all charge, and hold in the queue of Postfix.
 pub fn lab(door: Door, detector: &str) -> Lab {
+    lab_with(door, |_, _, configuration| configuration + detector)
+}
+
+/// With another end of its configuration, made from the folder and the ports.
+pub fn lab_with(door: Door, more: impl FnOnce(&Path, &Ports, String) -> String) -> Lab {
     Lab::start_wired(door, |folder, ports, main_cf| {
         let mut wiring = Wiring::of(door, folder, ports, main_cf);
-        wiring.gatepost = charging(&wiring.gatepost, "end-of-message") + detector + QUEUE;
+        let charged = charging(&wiring.gatepost, "end-of-message");
+        wiring.gatepost = more(folder, ports, charged) + QUEUE;
         wiring
     })
 }

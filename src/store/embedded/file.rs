@@ -4,32 +4,34 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition, WriteTransaction,
 };
 
 use crate::ledger::HashKey;
 use crate::mail::Timestamp;
-use crate::record::Record;
+use crate::record::{Event, Record};
 
 pub const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
-/// By the order in which they were committed: id and body.
-pub const EVENTS: TableDefinition<u64, (&str, &str)> = TableDefinition::new("events");
+/// By the order in which they were committed: a checksum that also names the place, id and body.
+pub const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
+/// Until schema 2: without a checksum.
+pub const BARE_EVENTS: TableDefinition<u64, (&str, &str)> = TableDefinition::new("events");
 /// By table and key: a checksum that also names both, and the value.
 pub const ROWS: TableDefinition<(u8, &str), &[u8]> = TableDefinition::new("rows");
 const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
 
-const SCHEMA: u64 = 2;
+const SCHEMA: u64 = 3;
 
-type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
+type Migration = fn(&File, &WriteTransaction) -> Result<(), redb::Error>;
 
 /// The first leads from schema 1 to 2, and so on.
-const MIGRATIONS: [Migration; SCHEMA as usize - 1] = [begin_rows];
+const MIGRATIONS: [Migration; SCHEMA as usize - 1] = [begin_rows, guard_events];
 
 /// Pages that redb keeps; the system caches the others.
 const CACHE_BYTES: usize = 64 << 20;
@@ -185,7 +187,7 @@ impl File {
         if file != given {
             return Err(OpenFault::OtherKey { file, given });
         }
-        Ok(migrate(database, known)?)
+        Ok(self.migrate(database, known)?)
     }
 
     /// A record as it is kept: a checksum that also names the account, the day it was written, its bytes.
@@ -220,6 +222,38 @@ impl File {
         Some(std::str::from_utf8(value).ok()?.into())
     }
 
+    /// An event as it is kept.
+    pub fn pack_event(&self, place: u64, event: &Event) -> Vec<u8> {
+        let id = event.id.as_bytes();
+        let mut rest = (id.len() as u32).to_le_bytes().to_vec();
+        rest.extend(id);
+        rest.extend(event.body.as_bytes());
+        let mut packed = self.sum("", &place.to_le_bytes(), &rest).to_vec();
+        packed.extend(rest);
+        packed
+    }
+
+    /// `None`: damaged.
+    pub fn unpack_event(&self, place: u64, packed: &[u8]) -> Option<Event> {
+        let (sum, rest) = packed.split_first_chunk::<SUM>()?;
+        (self.sum("", &place.to_le_bytes(), rest) == *sum).then_some(())?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (id, body) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let text = |bytes| Some(std::str::from_utf8(bytes).ok()?.into());
+        Some(Event { id: text(id)?, body: text(body)? })
+    }
+
+    fn migrate(&self, database: &Database, known: usize) -> Result<(), redb::Error> {
+        let Some(steps) = MIGRATIONS.get(known - 1..).filter(|steps| !steps.is_empty()) else {
+            return Ok(());
+        };
+        let mut write = database.begin_write()?;
+        write.set_quick_repair(true);
+        steps.iter().try_for_each(|step| step(self, &write))?;
+        write.open_table(ABOUT)?.insert("schema", SCHEMA)?;
+        Ok(write.commit()?)
+    }
+
     fn sum(&self, account: &str, day: &[u8], bytes: &[u8]) -> [u8; SUM] {
         self.key.bytes(&[account.as_bytes(), day, bytes]).bits().to_le_bytes()
     }
@@ -235,6 +269,41 @@ pub fn day(at: Timestamp) -> u32 {
 
 pub fn open_database(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
     builder.open(path)
+}
+
+/// Which file it is, and how long, since a running daemon is not told when somebody takes it away or cuts it.
+pub struct Place {
+    device: u64,
+    inode: u64,
+    /// At least.
+    bytes: u64,
+}
+
+impl Place {
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let about = fs::metadata(path)?;
+        Ok(Self { device: about.dev(), inode: about.ino(), bytes: about.len() })
+    }
+
+    /// Whether the file that was opened is still there, and whole while it is open.
+    pub fn check(&self, path: &Path, is_open: bool) -> Result<(), String> {
+        let now = Self::of(path).map_err(|fault| fault.to_string())?;
+        if (now.device, now.inode) != (self.device, self.inode) {
+            return Err(
+                "another file stands in its place since gatepost began; restart gatepost".into()
+            );
+        }
+        if is_open && now.bytes < self.bytes {
+            return Err(format!("it was cut from {} to {} bytes", self.bytes, now.bytes));
+        }
+        Ok(())
+    }
+
+    /// Whoever has it open may make it longer, or shorter.
+    pub fn grown(&mut self, path: &Path) -> Result<(), String> {
+        self.bytes = Self::of(path).map_err(|fault| fault.to_string())?.bytes;
+        Ok(())
+    }
 }
 
 /// Beside `path`, for what is not whole yet.
@@ -269,17 +338,23 @@ fn about(database: &Database) -> Result<(Option<u64>, Option<u64>), redb::Error>
 }
 
 /// To schema 2.
-fn begin_rows(write: &WriteTransaction) -> Result<(), redb::Error> {
+fn begin_rows(_: &File, write: &WriteTransaction) -> Result<(), redb::Error> {
     write.open_table(ROWS)?;
     Ok(())
 }
 
-fn migrate(database: &Database, known: usize) -> Result<(), redb::Error> {
-    let Some(steps) = MIGRATIONS.get(known - 1..).filter(|steps| !steps.is_empty()) else {
-        return Ok(());
-    };
-    let write = database.begin_write()?;
-    steps.iter().try_for_each(|step| step(&write))?;
-    write.open_table(ABOUT)?.insert("schema", SCHEMA)?;
-    Ok(write.commit()?)
+/// To schema 3.
+fn guard_events(file: &File, write: &WriteTransaction) -> Result<(), redb::Error> {
+    {
+        let bare = write.open_table(BARE_EVENTS)?;
+        let mut events = write.open_table(EVENTS)?;
+        for entry in bare.iter()? {
+            let (place, event) = entry?;
+            let (id, body) = event.value();
+            let event = Event { id: id.into(), body: body.into() };
+            events.insert(place.value(), file.pack_event(place.value(), &event).as_slice())?;
+        }
+    }
+    write.delete_table(BARE_EVENTS)?;
+    Ok(())
 }

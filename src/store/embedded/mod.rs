@@ -24,7 +24,7 @@ use crate::mail::{AccountKey, Timestamp};
 use crate::record::{Change, Event, Record, Row, Table};
 use crate::store::{Judge, Operation, Rows, Store, StoreFault};
 
-use file::{File, Opener, RECORDS};
+use file::{File, Opener, Place, RECORDS};
 use outbox::Outbox;
 use shard::Shard;
 use writer::{Asked, Rounds};
@@ -34,7 +34,7 @@ pub use file::OpenFault;
 /// As in memory.
 const SHARDS: usize = 16;
 
-/// Changed records that wait for the disk; beyond them a change waits too. With 1 KB each, 64 MB.
+/// Changed records and rows that wait for the disk; beyond them a change waits too. With 1 KB each, 64 MB.
 const WAITING: usize = 65_536;
 
 /// As in memory.
@@ -103,7 +103,8 @@ impl Embedded {
         let Settings { path, key, accounts, keep_days, clock, on_commit } = settings;
         let file = File { path, key, opener };
         let database = file.open()?;
-        let outbox = Outbox::new(writer::events(&database).map_err(OpenFault::from)?);
+        let outbox = file.outbox(&database)?;
+        let place = Place::of(&file.path)?;
         let each = accounts.div_ceil(NonZeroUsize::new(SHARDS).expect("not zero"));
         let inner = Arc::new(Inner {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(each))).collect(),
@@ -118,7 +119,8 @@ impl Embedded {
             on_commit,
         });
         let writing = Arc::clone(&inner);
-        let writer = thread::Builder::new().name("store".into()).spawn(move || writing.write())?;
+        let writer =
+            thread::Builder::new().name("store".into()).spawn(move || writing.write(place))?;
         Ok(Self { inner, writer: Some(writer) })
     }
 
@@ -143,7 +145,7 @@ impl Embedded {
         loop {
             match self.inner.step(account, judge, loaded.take())? {
                 Step::Done => return Ok(()),
-                Step::Commit => return self.inner.commit().await,
+                Step::Commit => return self.inner.commit().await.map_err(not_on_disk),
                 Step::Full => self.inner.commit().await?,
                 Step::Read { landed } => loaded = Some(self.load(account, landed).await?),
             }
@@ -159,7 +161,10 @@ impl Embedded {
                 match (shard.record(account), loaded.take()) {
                     (Some(record), _) => {
                         judge(record);
-                        return Ok(());
+                        if !shard.is_awaited(account) {
+                            return Ok(());
+                        }
+                        None
                     }
                     (None, Some(read)) if read.landed == landed => {
                         let record = read.record.unwrap_or_default();
@@ -169,8 +174,11 @@ impl Embedded {
                         }
                         return Ok(());
                     }
-                    _ => landed,
+                    _ => Some(landed),
                 }
+            };
+            let Some(landed) = landed else {
+                return self.inner.commit().await.map_err(not_on_disk);
             };
             loaded = Some(self.load(account, landed).await?);
         }
@@ -213,7 +221,7 @@ impl Inner {
         loaded: Option<Loaded>,
     ) -> Result<Step, StoreFault> {
         let mut shard = self.shard(account).lock();
-        if shard.waiting() >= WAITING / SHARDS && !shard.has_changed(account) {
+        if is_full(&shard) && !shard.has_changed(account) {
             return Ok(Step::Full);
         }
         let landed = shard.landed();
@@ -244,17 +252,21 @@ impl Inner {
         shard.put(rows);
         if let Some(record) = changed {
             shard.change(account, record);
+            if matters {
+                shard.wait_for(account);
+            }
         } else if let Some(record) = unchanged {
             shard.keep(account, record);
         }
-        Ok(if matters { Step::Commit } else { Step::Done })
+        Ok(if matters || shard.is_awaited(account) { Step::Commit } else { Step::Done })
     }
 
     fn read(&self, account: &AccountKey) -> Result<Option<Record>, StoreFault> {
         let database = self.database.read();
         let Some(database) = &*database else { return Err(unavailable("its file failed")) };
+        // Without the transaction at hand a page that is read could be freed: redb asserts that none is.
         let packed = || -> Result<_, redb::Error> {
-            Ok(database.begin_read()?.open_table(RECORDS)?.get(account.as_str())?)
+            Ok(database.begin_read()?.open_table(RECORDS)?.get_owned(account.as_str())?)
         };
         let Some(packed) = packed().map_err(unavailable)? else { return Ok(None) };
         match self.file.unpack(account.as_str(), packed.value()) {
@@ -264,6 +276,18 @@ impl Inner {
                 Err(unavailable("a record is damaged"))
             }
         }
+    }
+}
+
+fn is_full(shard: &Shard) -> bool {
+    shard.waiting() >= WAITING / SHARDS
+}
+
+/// Of a commit that failed after something was changed.
+fn not_on_disk(fault: StoreFault) -> StoreFault {
+    match fault {
+        StoreFault::Unavailable(why) => StoreFault::NotOnDisk(why),
+        other => other,
     }
 }
 
@@ -302,8 +326,12 @@ impl Store for Embedded {
 
     fn put(&self, rows: Vec<Row>) -> Operation<'_, ()> {
         Box::pin(async move {
-            self.inner.put_rows(rows);
-            self.inner.commit().await
+            let mut rows = rows;
+            while let Err(back) = self.inner.put_rows(rows) {
+                self.inner.commit().await?;
+                rows = back;
+            }
+            self.inner.commit().await.map_err(not_on_disk)
         })
     }
 
@@ -340,5 +368,7 @@ impl Drop for Embedded {
     }
 }
 
+#[cfg(test)]
+mod disks;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,12 @@
 //! The events that nobody has acted on yet, as they stand on disk.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::record::Event;
+use crate::store::embedded::file::{EVENTS, File, OpenFault};
 
 #[derive(Default)]
 pub struct Outbox {
@@ -16,11 +20,6 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(committed: BTreeMap<u64, Event>) -> Self {
-        let next = committed.last_key_value().map_or(0, |(place, _)| place + 1);
-        Self { committed, next, ..Self::default() }
-    }
-
     pub fn len(&self) -> usize {
         self.committed.len() + self.under_way
     }
@@ -46,5 +45,27 @@ impl Outbox {
             self.committed.remove(&place);
             self.settled.push(place);
         }
+    }
+}
+
+impl File {
+    /// As it was left. A damaged event is told in the log and left out, so that the others are acted on.
+    pub fn outbox(&self, database: &Database) -> Result<Outbox, OpenFault> {
+        let read = || -> Result<Outbox, redb::Error> {
+            let mut outbox = Outbox::default();
+            for entry in database.begin_read()?.open_table(EVENTS)?.iter()? {
+                let (place, packed) = entry?;
+                let place = place.value();
+                outbox.next = place + 1;
+                match self.unpack_event(place, packed.value()) {
+                    Some(event) => _ = outbox.committed.insert(place, event),
+                    None => tracing::error!(place, "an event of the store's outbox is damaged"),
+                }
+            }
+            Ok(outbox)
+        };
+        // redb may panic on a damaged page.
+        let read = catch_unwind(AssertUnwindSafe(read));
+        Ok(read.map_err(|_| OpenFault::Broken("its pages make no sense".into()))??)
     }
 }

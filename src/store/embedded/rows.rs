@@ -6,23 +6,27 @@ use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use crate::record::{Row, Table};
 use crate::store::embedded::file::{RECORDS, ROWS};
-use crate::store::embedded::{Inner, unavailable};
+use crate::store::embedded::{Inner, is_full, unavailable};
 use crate::store::{Rows, StoreFault};
 
 impl Inner {
-    pub(super) fn put_rows(&self, rows: Vec<Row>) {
+    /// Gives them back where too much waits for the disk.
+    pub(super) fn put_rows(&self, rows: Vec<Row>) -> Result<(), Vec<Row>> {
         // In one shard, so that they set out together.
-        if let Some(first) = rows.first() {
-            let shard = self.shard_of(&first.key);
-            shard.lock().put(rows);
+        let Some(first) = rows.first() else { return Ok(()) };
+        let mut shard = self.shard_of(&first.key).lock();
+        if is_full(&shard) {
+            return Err(rows);
         }
+        shard.put(rows);
+        Ok(())
     }
 
     pub(super) fn read_row(&self, table: Table, key: &str) -> Result<Option<Box<str>>, StoreFault> {
         let database = self.database.read();
         let Some(database) = &*database else { return Err(unavailable("its file failed")) };
         let packed = || -> Result<_, redb::Error> {
-            Ok(database.begin_read()?.open_table(ROWS)?.get((table as u8, key))?)
+            Ok(database.begin_read()?.open_table(ROWS)?.get_owned((table as u8, key))?)
         };
         let Some(packed) = packed().map_err(unavailable)? else { return Ok(None) };
         match self.file.unpack_row(table as u8, key, packed.value()) {

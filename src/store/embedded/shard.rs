@@ -1,22 +1,24 @@
 //! The records in memory: those that are on disk, those that have changed since, and those on their way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
 
 use crate::mail::AccountKey;
-use crate::record::{Event, Record, Row};
+use crate::record::{Event, Record, Row, Table};
 
 /// What one commit writes of a shard; whole or not at all.
 #[derive(Clone, Default)]
 pub struct Batch {
     pub records: HashMap<AccountKey, Record>,
+    /// Those of them that nobody may be told of before they are on disk.
+    awaited: HashSet<AccountKey>,
     /// With their place in the outbox.
     pub events: Vec<(u64, Event)>,
-    /// The last of one key counts.
-    pub rows: Vec<Row>,
+    /// The last of one key counts: who tries again while the disk fails adds nothing.
+    pub rows: BTreeMap<(Table, Box<str>), Option<Box<str>>>,
 }
 
 impl Batch {
@@ -62,9 +64,9 @@ impl Shard {
         self.landed
     }
 
-    /// Changed records that wait for the disk.
+    /// Changed records and rows that wait for the disk.
     pub fn waiting(&self) -> usize {
-        self.changed.records.len()
+        self.changed.records.len() + self.changed.rows.len()
     }
 
     pub fn has_changed(&self, account: &AccountKey) -> bool {
@@ -76,12 +78,21 @@ impl Shard {
         self.changed.records.insert(account.clone(), record);
     }
 
+    /// Whoever asks about the account from now on waits until its change is on disk.
+    pub fn wait_for(&mut self, account: &AccountKey) {
+        self.changed.awaited.insert(account.clone());
+    }
+
+    pub fn is_awaited(&self, account: &AccountKey) -> bool {
+        self.changed.awaited.contains(account) || self.writing.awaited.contains(account)
+    }
+
     pub fn send(&mut self, events: impl IntoIterator<Item = (u64, Event)>) {
         self.changed.events.extend(events);
     }
 
     pub fn put(&mut self, rows: Vec<Row>) {
-        self.changed.rows.extend(rows);
+        self.changed.rows.extend(rows.into_iter().map(|row| ((row.table, row.key), row.value)));
     }
 
     /// What was read from disk.
@@ -109,6 +120,7 @@ impl Shard {
         let mut back = Arc::unwrap_or_clone(std::mem::take(&mut self.writing));
         let later = std::mem::take(&mut self.changed);
         back.records.extend(later.records);
+        back.awaited.extend(later.awaited);
         back.events.extend(later.events);
         back.rows.extend(later.rows);
         self.changed = back;

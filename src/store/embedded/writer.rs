@@ -1,16 +1,14 @@
 //! The thread that writes: one commit for all that has changed since the last, at least twice a second, and at
 //! once when somebody waits for it. Who asks meanwhile shares the next one.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableTable};
 
-use crate::record::{Event, Row};
 use crate::store::StoreFault;
-use crate::store::embedded::file::{self, EVENTS, RECORDS, ROWS};
+use crate::store::embedded::file::{self, EVENTS, Place, RECORDS, ROWS};
 use crate::store::embedded::shard::Batch;
 use crate::store::embedded::{Inner, unavailable};
 
@@ -80,11 +78,11 @@ impl Inner {
     }
 
     /// Until the store is dropped.
-    pub(super) fn write(&self) {
+    pub(super) fn write(&self, mut place: Place) {
         let mut oldest = String::new();
         loop {
             let (round, is_last) = self.next_round();
-            let outcome = self.run(&mut oldest);
+            let outcome = self.run(&mut place, &mut oldest);
             let is_failed = outcome.is_err();
             self.rounds.send_modify(|rounds| match outcome {
                 Ok(()) => {
@@ -121,17 +119,24 @@ impl Inner {
         (asked.begun, asked.is_over)
     }
 
-    fn run(&self, oldest: &mut String) -> Result<(), String> {
+    fn run(&self, place: &mut Place, oldest: &mut String) -> Result<(), String> {
         let batches: Vec<Arc<Batch>> =
             self.shards.iter().map(|shard| shard.lock().set_out()).collect();
         // After the batches: what was changed because an event is settled never reaches the disk before that does.
         let settled = std::mem::take(&mut self.outbox.lock().settled);
+        let is_open = self.database.read().is_some();
+        let there = place.check(&self.file.path, is_open);
+        let is_there = there.is_ok();
         let is_idle = settled.is_empty() && batches.iter().all(|batch| batch.is_empty());
-        if is_idle && self.database.read().is_some() {
+        if is_idle && is_open && is_there {
             return Ok(());
         }
         // redb may panic on a damaged page.
-        let written = catch_unwind(AssertUnwindSafe(|| self.put(&batches, &settled, oldest)));
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            there
+                .and_then(|()| self.put(&batches, &settled, oldest))
+                .and_then(|()| place.grown(&self.file.path))
+        }));
         match written.unwrap_or_else(|_| Err("its pages make no sense".into())) {
             Ok(()) => {
                 let events = batches.iter().flat_map(|batch| batch.events.iter().cloned());
@@ -146,6 +151,11 @@ impl Inner {
                 drop(batches);
                 self.shards.iter().for_each(|shard| shard.lock().turn_back());
                 self.outbox.lock().settled.extend(settled);
+                if is_there && let Ok(opened) = self.file.open_existing() {
+                    // A disk that is full can be read: what stands on it goes on to count.
+                    *self.database.write() = Some(opened);
+                    place.grown(&self.file.path)?;
+                }
                 Err(why)
             }
         }
@@ -188,13 +198,13 @@ impl Inner {
             }
             let mut events = write.open_table(EVENTS)?;
             for (place, event) in batches.iter().flat_map(|batch| &batch.events) {
-                events.insert(place, (&*event.id, &*event.body))?;
+                events.insert(place, self.file.pack_event(*place, event).as_slice())?;
             }
             for place in settled {
                 events.remove(place)?;
             }
             let mut rows = write.open_table(ROWS)?;
-            for Row { table, key, value } in batches.iter().flat_map(|batch| &batch.rows) {
+            for ((table, key), value) in batches.iter().flat_map(|batch| &batch.rows) {
                 let place = (*table as u8, &**key);
                 match value {
                     Some(value) => {
@@ -225,22 +235,11 @@ impl Inner {
             account.value().clone_into(&mut last);
             let Some((written, record)) = self.file.unpack(&last, packed.value()) else { continue };
             let is_old = today.saturating_sub(written) > self.keep_days;
-            if is_old && record.in_force((self.clock)()).is_none() {
+            if is_old && !record.is_of_note() {
                 expired.push(last.clone());
             }
         }
         *oldest = if seen < AGED { String::new() } else { last };
         Ok(expired)
     }
-}
-
-/// What stands in the outbox of a file.
-pub fn events(database: &Database) -> Result<BTreeMap<u64, Event>, redb::Error> {
-    let events = database.begin_read()?.open_table(EVENTS)?;
-    let read = events.iter()?.map(|entry| {
-        let (place, event) = entry?;
-        let (id, body) = event.value();
-        Ok((place.value(), Event { id: id.into(), body: body.into() }))
-    });
-    read.collect()
 }
