@@ -126,7 +126,10 @@ fn every_command_in_the_documents_is_one_with_these_options() {
     let mut helps = BTreeMap::new();
     let mut faults = Vec::new();
     let mut seen = 0;
-    for file in markdown(&root()) {
+    let others = ["config/gatepost.toml", "deploy/gatepost.toml", "deploy/queue-helper.toml"];
+    let rules = root().join("deploy/prometheus/gatepost.rules.yml");
+    let others = others.map(|file| root().join(file));
+    for file in markdown(&root()).into_iter().chain(others).chain([rules]) {
         let text = fs::read_to_string(&file).expect("a document can be read");
         for command in commands(&text) {
             seen += 1;
@@ -146,6 +149,7 @@ fn check_command(words: &[String], helps: &mut BTreeMap<String, String>) -> Resu
     let mut rest = words.iter().peekable();
     while let Some(known) = subcommands(&help) {
         let Some(word) = rest.next_if(|word| !word.starts_with('-')) else { break };
+        // `gatepost COMMAND --help`
         if *word == word.to_uppercase() {
             return Ok(());
         }
@@ -189,7 +193,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         let is_fence = number % 2 == 1;
         let pieces: Vec<String> = match is_fence {
             true => block.replace("\\\n", " ").lines().map(str::to_owned).collect(),
-            false => words(block).map(|span| span.replace('\n', " ")).collect(),
+            false => words(block).map(|span| span.replace("\n#", " ").replace('\n', " ")).collect(),
         };
         // What follows in quotes, or behind a pipe, is not of the command.
         let pieces = pieces.iter().flat_map(|piece| piece.split([';', '|']).map(str::trim));

@@ -238,6 +238,37 @@ fn a_wrong_argument_tells_what_is_possible_and_changes_nothing() {
 }
 
 #[test]
+fn of_several_logins_each_is_told_and_the_highest_code_counts() {
+    let (site, _gatepost) = started();
+    let alice = [&["suspend", "alice"], &NOTE[..]].concat();
+    let tried = printed(&site, &[&alice[..], &["--dry-run"]].concat());
+    assert_eq!(tried, "alice would be suspended until its release");
+    let told = printed(&site, &alice);
+    assert!(told.starts_with("alice is suspended until its release, by "), "{told}");
+    let told = complaint(&site, &[&alice[..], &["nobody-here"]].concat(), 6);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("alice is suspended already, by "), "{told}");
+    assert_eq!(lines[1..], ["nobody-here is not known to the directory"]);
+    let queue = [&["suspensions", "queue", "alice", "--drop"], &NOTE[..]].concat();
+    assert!(complaint(&site, &queue, 1).contains("no [[queue]]"));
+    let listed = printed(&site, &["suspensions", "list"]);
+    assert!(listed.contains(": ticket 4711"), "{listed}");
+}
+
+#[test]
+fn json_names_what_it_tells() {
+    let (site, _gatepost) = started();
+    let breakers = json(&site, &["breaker", "status"]);
+    assert_eq!(breakers, serde_json::json!({"breaker": null, "shadow_breaker": null}));
+    let copy = site.path("copy.redb");
+    let copied = json(&site, &["backup", copy.to_str().expect("a path")]);
+    assert_eq!(copied["path"], copy.to_str().expect("a path"));
+    attack(&site, "alice");
+    let accounts = || json(&site, &["status"])["accounts"].clone();
+    until("they are counted", || (accounts()["suspended"] == 1).then_some(()));
+}
+
+#[test]
 fn a_backup_is_a_store_of_its_own_and_is_not_written_over() {
     let (site, _gatepost) = started();
     let id = attack(&site, "alice");
