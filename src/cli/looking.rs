@@ -222,6 +222,9 @@ fn clients(found: &[FromNetwork]) -> String {
     table(&names, lines, "of what is remembered of the last day, nothing came from there")
 }
 
+/// Some fifty screens.
+const DEEDS: usize = 1000;
+
 #[derive(clap::Args)]
 pub(super) struct Audit {
     /// Deeds since: 2026-11-01, 7d
@@ -230,19 +233,21 @@ pub(super) struct Audit {
     /// Only those to this SASL login, in any of its forms, or client:ADDRESS
     #[arg(long)]
     login: Option<String>,
-    /// At most so many, the earliest first
-    #[arg(long, default_value = "1000")]
-    most: usize,
+    /// At most so many, the earliest first [default: 1000]
+    #[arg(long)]
+    most: Option<usize>,
     #[command(flatten)]
     asked: Asked,
 }
 
 pub(super) fn audit(arguments: &Audit) -> Exit {
     let Audit { since, login, most, asked } = arguments;
-    let question = AskedAudit { since: *since, most: *most, login: login.clone() };
+    let limit = most.unwrap_or(DEEDS);
+    let question = AskedAudit { since: *since, most: limit, login: login.clone() };
     let deeds = post(&asked.daemon, "/audit", &question);
     finish(deeds.map(|deeds: Vec<Deed>| {
-        if deeds.len() == *most && let Some(last) = deeds.last() {
+        // Whoever names a number knows it.
+        if let Some(last) = deeds.last().filter(|_| most.is_none() && deeds.len() == limit) {
             eprintln!(
                 "there may be more: these are the first {} deeds, up to {}; name a later --since, or a greater --most",
                 deeds.len(),
