@@ -432,6 +432,21 @@ fn observing_imposes_shadows_has_a_breaker_of_its_own_and_changes_no_reply() {
     assert_eq!(state(&site, &account("user0"), 200), State::Watched);
 }
 
+/// The second step of an introduction: what holds enforces, what suspends observes.
+#[test]
+fn a_shadow_is_imposed_though_mail_is_held() {
+    let listen = LISTEN.replace("'pass'", "'defer'");
+    let rules = "[relay]\nauthenticated = true\n[detector]\nmode = 'observe'\nhold = 'enforce'\n";
+    let site = Site::without_directory(&listen, rules);
+    for number in 0..20 {
+        let told = word(&site.judge_at(message("alice", number, 0), later(i64::from(number))));
+        assert!(told == "pass" || told == "suspected", "{told}");
+    }
+    let told = site.run(async |engine| engine.incidents(at(), true, later(60)).await);
+    let told = told.expect("read");
+    assert_eq!((told.len(), &*told[0].incident.mode), (1, "observe"));
+}
+
 #[test]
 fn a_flood_of_refusals_is_one_row_and_its_ids_are_found() {
     let site = with_people();

@@ -160,8 +160,10 @@ impl Charging<'_> {
             }
             Some(finding) => self.hold(&finding, enforces),
         };
-        if let (None, Some(observed)) = (inspection.enforced, inspection.observed)
+        let is_suspended = by_detector == Verdict::Refuse(Reason::AccountSuspended);
+        if let Some(observed) = inspection.observed
             && observed.severity == Severity::Suspend
+            && !is_suspended
             && !is_shadowed
             && self.may_impose(&observed, Mode::Observe)
         {

@@ -301,7 +301,9 @@ impl Teller<'_> {
                 vec![format!("make sure that {login} names one account only in the directory")]
             }
             Reason::AccountSuspended => {
-                vec![format!("have {login}'s password changed, then release the account")]
+                vec![format!(
+                    "have {login}'s password changed, then gatepost release {login} --verdict ... --note ..."
+                )]
             }
             Reason::Suspected => vec![
                 format!("ask {login} whether this mail is its own"),
