@@ -211,6 +211,11 @@ fn a_wrong_argument_tells_what_is_possible_and_changes_nothing() {
         (&["suspend", "--note", "x"][..], 2, "LOGINS"),
         (&["exempt", "add", "bob", "--note", "x"][..], 2, "--until"),
         (&["exempt", "add", "bob", "--until", "7", "--note", "x"][..], 2, "48h"),
+        (
+            &["exempt", "add", "bob", "--recipients", "0", "--until", "30d", "--note", "x"][..],
+            1,
+            "at least one recipient",
+        ),
         (&["exempt", "remove", "bob", "--note", "x"][..], 4, "bob has no exemption"),
         (&["breaker", "reset", "--note", "x"][..], 4, "the breaker is not open"),
         (&["forget", "bob", "--note", "x"][..], 4, "nothing is kept of it"),
