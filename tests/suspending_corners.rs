@@ -491,3 +491,36 @@ fn what_a_suspension_kept_waits_for_a_person_though_an_exemption_ends_it() {
     let holds = site.run(async |engine| engine.holds(None).await).expect("read");
     assert!(!holds.is_empty() && holds.iter().all(|one| one.kept));
 }
+
+#[test]
+fn an_exemption_that_ends_by_itself_is_in_the_audit() {
+    let site = without_directory();
+    let exempt = |login: &str, recipients| {
+        let exempting = Exempting {
+            by: "carol",
+            note: "announced",
+            spares: Spares::Recipients,
+            recipients,
+            until: later(100),
+        };
+        let done = site.run(async |engine| engine.exempt(login, &exempting, true, at()).await);
+        done.expect("exempt");
+    };
+    exempt("alice", None);
+    exempt("bob", Some(2));
+    assert_eq!(tend(&site, 99), []);
+    assert_eq!(deeds(&site).len(), 2);
+    site.judge_at(message("bob", 1, 0).recipients(2), later(50));
+    tend(&site, 60);
+    tend(&site, 100);
+    tend(&site, 110);
+    let deeds = deeds(&site);
+    let ended: Vec<_> = deeds
+        .iter()
+        .filter(|deed| deed.what == "exemption-ended")
+        .map(|deed| (&*deed.by, deed.login.as_deref(), deed.at, deed.note.as_deref()))
+        .collect();
+    let expected =
+        [("gatepost", Some("bob"), later(60), None), ("gatepost", Some("alice"), later(100), None)];
+    assert_eq!(ended, expected);
+}

@@ -173,6 +173,9 @@ pub(super) async fn exempt(
     let by = control.admit(peer, &asked.deed)?;
     let at = (control.clock)();
     check_end(Some(asked.until), at)?;
+    if asked.recipients == Some(0) {
+        return Err(bad("expected at least one recipient"));
+    }
     let Deed { login, note, dry_run } = &asked.deed;
     let spares = if asked.novelty { Spares::Recipients } else { Spares::Everything };
     let (until, recipients) = (asked.until, asked.recipients);

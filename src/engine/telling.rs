@@ -12,7 +12,7 @@ use crate::record::{
     Change, Deed, Envelope, Incident, IncidentEnd, Notice, NoticeKind, Reading, Record, Row, Table,
 };
 use crate::rights::Account;
-use crate::suspension::{Cause, Ending, Grade, Suspension};
+use crate::suspension::{Cause, Ending, Exemption, Grade, Suspension};
 
 /// Something that came of a change, for whoever counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,12 @@ impl Engine {
                 let incident = self.evidence(about, said, new, &after, found);
                 told.impose(new, incident);
             }
+        }
+        let exemption = |record: &Record| record.life.as_deref().and_then(|life| life.exemption);
+        if let Some(over) = exemption(before).filter(|known| !known.is_in_force(about.at))
+            && exemption(&after) != Some(over)
+        {
+            told.end_exemption(&over);
         }
         let grade = |record: &Record| record.life.as_deref().and_then(|life| life.watch(about.at));
         if let Some((decision, rules)) = by {
@@ -201,6 +207,22 @@ impl Told<'_, '_> {
         let (login, suspension) = (self.about.login.into(), suspension.clone());
         self.happened.push(Happened::Ended { login, suspension, ending });
         self.said = said;
+    }
+
+    /// By itself; a person's deed tells itself.
+    fn end_exemption(&mut self, over: &Exemption) {
+        let Exemption { until, recipients, used, .. } = over;
+        let detail = match recipients {
+            Some(most) => format!("until {until}, {used} of {most} recipients"),
+            None => format!("until {until}"),
+        };
+        let deed = Deed {
+            account: Some(self.about.account.to_string()),
+            login: Some(self.about.login.into()),
+            detail: Some(detail),
+            ..Deed::new(BY_ITSELF.by, "exemption-ended", self.about.at)
+        };
+        self.change.rows.push(deed.row());
     }
 
     fn notice(&mut self, grade: Grade, found: Option<&Inspection>) {

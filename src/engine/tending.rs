@@ -93,7 +93,10 @@ impl Engine {
         let mut is_over = false;
         self.look(account, |record| {
             let settled = settled(record);
+            let exemption =
+                |record: &Record| record.life.as_deref().and_then(|life| life.exemption);
             is_over = settled.suspension != record.suspension
+                || exemption(&settled) != exemption(record)
                 || settled.is_of_note() != record.is_of_note();
             census.accounts[settled.state(at) as usize] += 1;
             let life = settled.life.as_deref();

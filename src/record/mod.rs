@@ -102,7 +102,7 @@ impl Record {
                 USAGE => read.usage = Usage::read(&mut section)?,
                 WINDOWS => read.windows = Windows::read(&mut section)?,
                 LIFE => read.life = Some(Box::new(Life::read(&mut section)?)),
-                SUSPENSION => read.suspension = Some(Box::new(Suspension::read(&mut section)?)),
+                SUSPENSION => read.suspension = Suspension::read(&mut section)?.map(Box::new),
                 _ => {}
             }
         }

@@ -121,36 +121,41 @@ impl Suspension {
         out.u8(self.step);
     }
 
-    pub fn read(from: &mut Reader) -> Result<Self, Torn> {
+    /// `None`: a shadow by a test that a later release has. What such a test imposed in earnest goes on refusing.
+    pub fn read(from: &mut Reader) -> Result<Option<Self>, Torn> {
         let id = from.text()?.into();
-        let (mut mode, mut cause) = (Mode::Enforce, None);
-        match from.u8()? {
-            PERSON => cause = Some(Cause::Person(from.text()?.into())),
-            code => {
-                let test = Test::from_code(code).ok_or(Torn)?;
-                let severity = if from.u8()? == 0 { Severity::Hold } else { Severity::Suspend };
-                mode = if from.u8()? == 0 { Mode::Observe } else { Mode::Enforce };
-                let (value, usual, limit) = (from.f32()?, from.f32()?, from.f32()?);
-                let since = Timestamp::default();
-                let finding = Finding { test, severity, mode, value, usual, limit, since };
-                cause = cause.or(Some(Cause::Found(finding)));
-            }
-        }
+        let (mut mode, code) = (Mode::Enforce, from.u8()?);
+        let cause = if code == PERSON {
+            Some(Cause::Person(from.text()?.into()))
+        } else {
+            let severity = if from.u8()? == 0 { Severity::Hold } else { Severity::Suspend };
+            mode = if from.u8()? == 0 { Mode::Observe } else { Mode::Enforce };
+            let (value, usual, limit) = (from.f32()?, from.f32()?, from.f32()?);
+            let since = Timestamp::default();
+            let found =
+                |test| Cause::Found(Finding { test, severity, mode, value, usual, limit, since });
+            let of_later = (mode == Mode::Enforce).then(|| Cause::Person(LATER_RELEASE.into()));
+            Test::from_code(code).map(found).or(of_later)
+        };
         let since = Timestamp::from_unix_ms(from.i64()?);
         let imposed = Timestamp::from_unix_ms(from.i64()?);
         let until = from.i64()?;
         let until = (until != i64::MAX).then(|| Timestamp::from_unix_ms(until));
         let step = if from.is_empty() { 0 } else { from.u8()? };
-        let cause = match cause.ok_or(Torn)? {
-            Cause::Found(finding) => Cause::Found(Finding { since, ..finding }),
-            person => person,
+        let cause = match cause {
+            None => return Ok(None),
+            Some(Cause::Found(finding)) => Cause::Found(Finding { since, ..finding }),
+            Some(person) => person,
         };
-        Ok(Self { id, cause, mode, since, imposed, until, step })
+        Ok(Some(Self { id, cause, mode, since, imposed, until, step }))
     }
 }
 
 /// Where the code of a test would stand.
 const PERSON: u8 = u8::MAX;
+
+/// Who imposed what a test did that is not known here.
+const LATER_RELEASE: &str = "a later release";
 
 fn later(at: Timestamp, ms: i64) -> Timestamp {
     Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
@@ -229,7 +234,23 @@ mod tests {
         for suspension in all {
             let mut out = Writer::default();
             suspension.write(&mut out);
-            assert_eq!(Suspension::read(&mut Reader::new(&out.done())), Ok(suspension));
+            assert_eq!(Suspension::read(&mut Reader::new(&out.done())), Ok(Some(suspension)));
+        }
+    }
+
+    #[test]
+    fn what_a_test_of_a_later_release_imposed_goes_on_and_its_shadow_does_not() {
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let imposed = impose(mode, None, 0);
+            let mut out = Writer::default();
+            imposed.write(&mut out);
+            let mut bytes = out.done();
+            let code = bytes.iter().position(|byte| *byte == Test::Usual(Meter::Novel2h).code());
+            bytes[code.expect("its code")] = PERSON - 1;
+            let read = Suspension::read(&mut Reader::new(&bytes)).expect("it can be read");
+            let cause = Cause::Person(LATER_RELEASE.into());
+            let expected = (mode == Mode::Enforce).then_some(Suspension { cause, ..imposed });
+            assert_eq!(read, expected);
         }
     }
 }
