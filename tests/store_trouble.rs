@@ -26,7 +26,14 @@ impl Broken {
                 *kept = changed;
             }
         }
-        Box::pin(async { Err(StoreFault::Unavailable("broken".into())) })
+        let fault = self.fault();
+        Box::pin(async { Err(fault) })
+    }
+
+    /// What was judged stands in memory.
+    fn fault(&self) -> StoreFault {
+        let fault = if self.judges { StoreFault::NotOnDisk } else { StoreFault::Unavailable };
+        fault("broken".into())
     }
 }
 
@@ -72,17 +79,14 @@ async fn ask(on_failure: &str, judges: bool, messages: u32) -> String {
     );
     let config = read(&config(SUBMISSION, &rules), Path::new("/"));
     let listener = Arc::clone(&config.startup.listen[0].listener);
-    let engine = Engine::new(
-        None,
-        Arc::new(Broken { judges, kept: Mutex::default() }),
-        HashKey::default(),
-        config.rules,
-    );
+    let store = Arc::new(Broken { judges, kept: Mutex::default() });
+    let fault = store.fault();
+    let engine = Engine::new(None, store, HashKey::default(), config.rules);
     let mut last = String::new();
     for message in 0..messages {
         let facts = question(Stage::EndOfMessage).login("alice").recipients(300);
         let judged = engine.judge(&listener, facts.instance(&message.to_string()), at()).await;
-        assert_eq!(judged.store_fault, Some(StoreFault::Unavailable("broken".into())));
+        assert_eq!(judged.store_fault.as_ref(), Some(&fault));
         last = word(&judged);
         // What stands in memory is counted: the breaker must not miss it.
         let suspended = |what: &Happened| matches!(what, Happened::Suspended { .. });
