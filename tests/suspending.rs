@@ -537,14 +537,7 @@ fn who_is_forgotten_is_new_but_stays_suspended() {
 #[test]
 fn a_full_outbox_stops_nobody_from_being_suspended() {
     let site = without_directory();
-    let mut fill = |_: &Record| Change {
-        events: (0..10_000)
-            .map(|n| Notice::new(&n.to_string(), NoticeKind::Test, at()).to_event())
-            .collect(),
-        ..Change::default()
-    };
-    let key = account("filler");
-    site.run(async |_| site.store().update(&key, &mut fill).await).expect("filled");
+    site.fill_outbox();
     attack(&site, "alice", 0);
     assert_eq!(state(&site, &account("alice"), 60), State::Suspended);
     assert_eq!(answer(&site, "alice", 61), "account-suspended");

@@ -281,14 +281,7 @@ fn an_account_that_cannot_be_read_keeps_no_other_suspension_from_ending() {
 #[test]
 fn an_open_breaker_is_kept_though_the_outbox_is_full() {
     let site = without_directory();
-    let mut fill = |_: &Record| Change {
-        events: (0..10_000)
-            .map(|n| Notice::new(&n.to_string(), NoticeKind::Test, at()).to_event())
-            .collect(),
-        ..Change::default()
-    };
-    let key = unresolved("filler");
-    site.run(async |_| site.store().update(&key, &mut fill).await).expect("filled");
+    site.fill_outbox();
     for (number, login) in ["alice", "bob", "carl"].iter().enumerate() {
         attack(&site, login, 20 * number as i64);
     }

@@ -16,7 +16,7 @@ use gatepost::ledger::HashKey;
 use gatepost::mail::{
     AccountKey, Address, Certificate, Client, Facts, Login, Protocol, Reply, Stage, Timestamp,
 };
-use gatepost::record::{Change, Record};
+use gatepost::record::{Change, Notice, NoticeKind, Record};
 use gatepost::rights::Right;
 use gatepost::store::{Memory, Store};
 use gatepost::suspension::Verdict;
@@ -140,6 +140,15 @@ impl Site {
 
     pub fn store(&self) -> &Memory {
         &self.store
+    }
+
+    /// So many events that nobody takes that there is room for no other.
+    pub fn fill_outbox(&self) {
+        let test = |n: u32| Notice::new(&n.to_string(), NoticeKind::Test, at()).to_event();
+        let mut fill =
+            |_: &Record| Change { events: (0..10_000).map(test).collect(), ..Change::default() };
+        let filler = AccountKey::stored("filler");
+        self.runtime.block_on(self.store.update(&filler, &mut fill)).expect("filled");
     }
 
     /// As `judge`, at another time.
