@@ -34,7 +34,8 @@ pub(super) fn get<T: DeserializeOwned>(daemon: &Daemon, path: &str) -> Result<T,
     read(status, &body)
 }
 
-fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failed> {
+/// What the daemon answered.
+pub(super) fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failed> {
     if status != StatusCode::OK {
         return Err(Failed::of_answer(status, body));
     }

@@ -23,14 +23,14 @@ const CODES: &str = "Exit codes: 0 done; 1 a wrong argument; 3 the daemon cannot
 pub(super) struct Why {
     /// Why; it is kept in the audit
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    note: String,
+    pub note: String,
     /// Only tell what would be done
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    pub daemon: Daemon,
     #[arg(short, long, value_enum, default_value = "human")]
-    output: Output,
+    pub output: Output,
 }
 
 impl Why {

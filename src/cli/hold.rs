@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
-use hyper::StatusCode;
-
 use serde::Serialize;
 
 use crate::admin::{AskedHolds, AskedQueue, HoldAction, ToldHold};
-use crate::cli::asking::{finish, second, table, written};
+use crate::cli::asking::{finish, read, second, table, written};
+use crate::cli::deeds::Why;
 use crate::cli::source::{Daemon, Failed};
 use crate::cli::{Exit, Output, counted, small_runtime};
 
@@ -70,16 +69,8 @@ pub(super) struct Settle {
     /// Of this mail server, by the `mta` of its listeners
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     mta: Option<String>,
-    /// Why; it is kept in the audit
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    note: String,
-    /// Only tell what would be done
-    #[arg(long)]
-    dry_run: bool,
-    #[arg(short, long, value_enum, default_value = "human")]
-    output: Output,
     #[command(flatten)]
-    daemon: Daemon,
+    why: Why,
 }
 
 #[derive(clap::Args)]
@@ -132,10 +123,10 @@ pub(super) fn hold(command: &Command) -> Exit {
     let (asked, daemon, output) = match command {
         Command::List(list) => (listing(list), &list.daemon, list.output),
         Command::Release(settle) => {
-            (settling(settle, HoldAction::Release), &settle.daemon, settle.output)
+            (settling(settle, HoldAction::Release), &settle.why.daemon, settle.why.output)
         }
         Command::Drop(settle) => {
-            (settling(settle, HoldAction::Drop), &settle.daemon, settle.output)
+            (settling(settle, HoldAction::Drop), &settle.why.daemon, settle.why.output)
         }
     };
     settled(ask(daemon, "/holds", &asked), output, asked.action, NONE)
@@ -171,8 +162,8 @@ fn settling(settle: &Settle, action: HoldAction) -> AskedHolds {
         login: settle.login.clone(),
         id: settle.id.clone(),
         mta: settle.mta.clone(),
-        note: settle.note.clone(),
-        dry_run: settle.dry_run,
+        note: settle.why.note.clone(),
+        dry_run: settle.why.dry_run,
     }
 }
 
@@ -188,12 +179,7 @@ fn ask(daemon: &Daemon, path: &str, asked: &impl Serialize) -> Result<Vec<ToldHo
         }
         Ok::<_, Failed>((status, all))
     })?;
-    if status != StatusCode::OK {
-        return Err(Failed::of_answer(status, &body));
-    }
-    serde_json::from_slice(&body).map_err(|fault| {
-        Failed::unreachable(format!("the daemon's answer cannot be read: {fault}"))
-    })
+    read(status, &body)
 }
 
 fn words(holds: &[ToldHold], action: HoldAction, none: &str) -> String {
