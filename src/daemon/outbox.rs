@@ -16,7 +16,7 @@ use crate::admin::{Actions, Tried, Waits};
 use crate::mail::{AccountKey, Timestamp};
 use crate::observe::{ActionMetrics, ActionResult};
 use crate::record::{Event, Notice, NoticeKind, Row, Table};
-use crate::store::{Store, StoreFault};
+use crate::store::{Pages, Store, StoreFault};
 
 /// How often the outbox is looked into; the store calls nobody.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -29,9 +29,6 @@ const AT_ONCE: usize = 100;
 
 /// How long deliveries are kept for an action that the configuration no longer has, and may have again.
 const STRAYS_MS: u64 = 30 * 86_400_000;
-
-/// Rows read at once at the start.
-const PAGE: usize = 1_000;
 
 /// The outbox and all that is behind it.
 pub struct Outbox {
@@ -69,10 +66,10 @@ impl Outbox {
     }
 
     async fn load(&self) -> Result<(), StoreFault> {
-        let (mut after, mut strays, mut old) = (String::new(), 0_usize, Vec::new());
+        let (mut strays, mut old) = (0_usize, Vec::new());
         let at = (self.clock)();
-        loop {
-            let rows = self.store.rows(Table::Deliveries, &after, PAGE).await?;
+        let mut pages = Pages::of(&*self.store, Table::Deliveries);
+        while let Some(rows) = pages.next().await? {
             for (key, value) in &rows {
                 let lane = key.split('/').next().unwrap_or_default();
                 match self.desks.iter().find(|desk| *desk.lane.name == *lane) {
@@ -86,10 +83,6 @@ impl Outbox {
                         }
                     }
                 }
-            }
-            match rows.last() {
-                Some((key, _)) if rows.len() == PAGE => after = key.to_string(),
-                _ => break,
             }
         }
         self.put(old).await?;
@@ -286,19 +279,15 @@ impl Outbox {
 
     /// Whom an action has put into its group.
     async fn members(&self, prefix: &str) -> Result<Vec<AccountKey>, StoreFault> {
-        let (mut members, mut after) = (Vec::new(), prefix.to_string());
-        loop {
-            let rows = self.store.rows(Table::Site, &after, PAGE).await?;
-            let is_last = rows.len() < PAGE;
+        let mut members = Vec::new();
+        let mut pages = Pages::after(&*self.store, Table::Site, prefix);
+        while let Some(rows) = pages.next().await? {
             for (key, _) in rows {
                 let Some(account) = key.strip_prefix(prefix) else { return Ok(members) };
                 members.push(AccountKey::stored(account));
-                after = key.into();
-            }
-            if is_last {
-                return Ok(members);
             }
         }
+        Ok(members)
     }
 
     fn count(&self) {

@@ -10,11 +10,8 @@ use crate::engine::suspending::DeedFault;
 use crate::ledger::Meter;
 use crate::mail::{AccountKey, Timestamp, rfc_3339};
 use crate::record::{Envelope, Reading, Record, Table};
-use crate::store::StoreFault;
+use crate::store::{Pages, StoreFault};
 use crate::suspension::{Exemption, State};
-
-/// Rows read at once.
-const PAGE: usize = 500;
 
 /// How an account stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,20 +130,17 @@ impl Engine {
 
     /// All accounts that something stands for or against.
     pub async fn standings(&self, at: Timestamp) -> Result<Vec<Standing>, StoreFault> {
-        let (mut all, mut after) = (Vec::new(), Box::<str>::default());
-        loop {
-            let page = self.store.rows(Table::Accounts, &after, PAGE).await?;
+        let mut all = Vec::new();
+        let mut pages = Pages::of(&*self.store, Table::Accounts);
+        while let Some(page) = pages.next().await? {
             for (account, login) in &page {
                 let account = AccountKey::stored(account);
                 let login: String = serde_json::from_str(login).unwrap_or_default();
                 self.look(&account, |record| all.push(standing(&account, &login, record, at)))
                     .await?;
             }
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => return Ok(all),
-            }
         }
+        Ok(all)
     }
 
     /// Who sent from this network within the last day, the latest first; of those that sent last.

@@ -10,13 +10,10 @@ use crate::engine::{Engine, Judged};
 use crate::mail::{AccountKey, Login, Reply, Timestamp};
 use crate::queue::QueueId;
 use crate::record::{Deed, Row, Table};
-use crate::store::StoreFault;
+use crate::store::{Pages, StoreFault};
 
 /// How long a message waits for a suspension to follow; with none, it was the owner's (docs/detection.md).
 pub const HOLD_MS: u64 = 30 * 60 * 1000;
-
-/// Rows read at once.
-const PAGE: usize = 1_000;
 
 /// By what a message is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -165,21 +162,15 @@ impl Engine {
     /// Messages on hold, of one account or of all. A row that cannot be read, of a later release, is left out.
     pub async fn holds(&self, account: Option<&AccountKey>) -> Result<Vec<Held>, StoreFault> {
         let mut held = Vec::new();
-        let mut after: Box<str> = "".into();
-        loop {
-            let rows = self.store.rows(Table::Holds, &after, PAGE).await?;
-            let Some((last, _)) = rows.last() else { return Ok(held) };
-            after = last.clone();
-            let is_last = rows.len() < PAGE;
+        let mut pages = Pages::of(&*self.store, Table::Holds);
+        while let Some(rows) = pages.next().await? {
             let read =
                 rows.iter().filter_map(|(_, value)| serde_json::from_str::<Held>(value).ok());
             held.extend(
                 read.filter(|one| account.is_none_or(|account| account.as_str() == one.account)),
             );
-            if is_last {
-                return Ok(held);
-            }
         }
+        Ok(held)
     }
 
     /// They are on hold no longer: forgotten, whatever became of them, in one commit with the deeds that ended them.
@@ -251,7 +242,7 @@ mod tests {
     use super::*;
     use crate::decision::Rules;
     use crate::ledger::HashKey;
-    use crate::store::Memory;
+    use crate::store::{Memory, PAGE};
     use std::num::NonZeroUsize;
     use std::sync::Arc;
 

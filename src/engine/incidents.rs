@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::mail::{AccountKey, Timestamp};
 use crate::record::{Deed, Incident, IncidentEnd, Row, Table};
-use crate::store::StoreFault;
-
-/// Rows read at once.
-const PAGE: usize = 500;
+use crate::store::{Pages, StoreFault};
 
 /// A suspension with its end, if it has one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,9 +25,8 @@ impl Engine {
         at: Timestamp,
     ) -> Result<Vec<Told>, StoreFault> {
         let mut told: Vec<Told> = Vec::new();
-        let mut after = Box::<str>::default();
-        loop {
-            let page = self.store.rows(Table::Incidents, &after, PAGE).await?;
+        let mut pages = Pages::of(&*self.store, Table::Incidents);
+        while let Some(page) = pages.next().await? {
             for (key, value) in &page {
                 if let Some((id, _)) = key.split_once('/') {
                     // It follows its incident.
@@ -40,10 +36,6 @@ impl Engine {
                 } else if let Some(incident) = Incident::read(value) {
                     told.push(Told { incident, end: None });
                 }
-            }
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => break,
             }
         }
         told.retain(|told| told.incident.imposed >= since && (!standing || told.is_standing(at)));
@@ -87,15 +79,12 @@ impl Engine {
         is_wanted: impl Fn(&Deed) -> bool,
     ) -> Result<Vec<Deed>, StoreFault> {
         let mut deeds = Vec::new();
-        let mut after: Box<str> = Deed::from(since).into();
-        while deeds.len() < most {
-            let page = self.store.rows(Table::Audit, &after, PAGE).await?;
+        let mut pages = Pages::after(&*self.store, Table::Audit, &Deed::from(since));
+        while deeds.len() < most
+            && let Some(page) = pages.next().await?
+        {
             let read = page.iter().filter_map(|(_, value)| Deed::read(value));
             deeds.extend(read.filter(&is_wanted).take(most - deeds.len()));
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => break,
-            }
         }
         Ok(deeds)
     }

@@ -14,13 +14,10 @@ use crate::engine::telling::{About, BY_ITSELF, Happened, account_row};
 use crate::mail::{AccountKey, Login, Timestamp};
 use crate::record::{Change, Incident, Record, Row, Table};
 use crate::rights::Lookup;
-use crate::store::StoreFault;
+use crate::store::{Pages, StoreFault};
 
 /// Logins that were charged unresolved.
 const LOGINS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
-
-/// Rows read at once.
-const PAGE: usize = 500;
 
 /// Those that are waiting to resolve.
 pub struct Unresolved(Mutex<LruCache<CompactString, ()>>);
@@ -69,18 +66,17 @@ impl Engine {
     /// Logins that something stands against under their spelling, as an earlier run left them.
     pub(super) async fn take_up_unresolved(&self) -> Result<(), StoreFault> {
         let prefix = AccountKey::UNRESOLVED;
-        let mut after: Box<str> = prefix.into();
-        loop {
-            let page = self.store.rows(Table::Accounts, &after, PAGE).await?;
+        let mut pages = Pages::after(&*self.store, Table::Accounts, prefix);
+        while let Some(page) = pages.next().await? {
             let names = page.iter().map_while(|(account, _)| account.strip_prefix(prefix));
             let mut waiting = self.unresolved.0.lock();
             let found = names.map(|name| waiting.push(name.into(), ())).count();
             drop(waiting);
-            match page.into_iter().last() {
-                Some((last, _)) if found == PAGE => after = last,
-                _ => return Ok(()),
+            if found < page.len() {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Brings what is kept under a spelling to its account: first what stands, so that a fault or a crash in between

@@ -11,7 +11,7 @@ use crate::decision::Reason;
 use crate::engine::{Engine, Judged};
 use crate::mail::{AccountKey, Login, Reply, Timestamp, rfc_3339};
 use crate::record::{Row, Table};
-use crate::store::{Store, StoreFault};
+use crate::store::{Pages, Store, StoreFault};
 
 /// Accounts and clients, each with a reason, at hand.
 const AT_HAND: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
@@ -21,9 +21,6 @@ const IDS: usize = 16;
 
 /// Written at once.
 const WRITTEN: usize = 500;
-
-/// Rows read at once.
-const PAGE: usize = 500;
 
 /// Refusals of one account for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,20 +207,16 @@ impl Engine {
         if let Some(found) = self.refusals.find(id) {
             return Ok(Some(found));
         }
-        let mut after = Box::<str>::default();
-        loop {
-            let page = self.store.rows(Table::Refusals, &after, PAGE).await?;
+        let mut pages = Pages::of(&*self.store, Table::Refusals);
+        while let Some(page) = pages.next().await? {
             for (_, value) in &page {
                 let Ok(refused) = serde_json::from_str::<Refused>(value) else { continue };
                 if refused.told.iter().any(|told| told.id == id) {
                     return Ok(Some(refused));
                 }
             }
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => return Ok(None),
-            }
         }
+        Ok(None)
     }
 
     /// Writes what was refused since the last time, or some of it.

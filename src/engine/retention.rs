@@ -6,7 +6,7 @@ use crate::engine::incidents::{bare, is_evident};
 use crate::engine::refusals::Refused;
 use crate::mail::Timestamp;
 use crate::record::{Deed, Incident, IncidentEnd, Row, Table};
-use crate::store::StoreFault;
+use crate::store::{Pages, StoreFault};
 
 /// Rows read, and taken away, at once.
 const PAGE: usize = 500;
@@ -70,18 +70,13 @@ impl Engine {
 
     async fn forget_refusals(&self, before: Timestamp) -> Result<(), StoreFault> {
         let (mut kept, mut rows) = (Vec::new(), Vec::new());
-        let mut after = Box::<str>::default();
-        loop {
-            let page = self.store.rows(Table::Refusals, &after, PAGE).await?;
+        let mut pages = Pages::of(&*self.store, Table::Refusals);
+        while let Some(page) = pages.next().await? {
             for (key, value) in &page {
                 match serde_json::from_str::<Refused>(value) {
                     Ok(refused) if refused.last >= before => kept.push((refused.last, key.clone())),
                     _ => rows.push(Row::remove(Table::Refusals, key)),
                 }
-            }
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => break,
             }
         }
         kept.sort_unstable();

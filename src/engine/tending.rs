@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::engine::telling::{About, BY_ITSELF, Happened};
 use crate::mail::{AccountKey, Timestamp};
 use crate::record::{Change, Deed, Notice, Record, Table};
-use crate::store::StoreFault;
+use crate::store::{Pages, StoreFault};
 use crate::suspension::State;
 
 /// Accounts of note, read at once.
@@ -54,9 +54,9 @@ impl Engine {
     pub async fn tend(&self, at: Timestamp) -> Result<Census, StoreFault> {
         let fault = self.write_refusals().await.err();
         let mut census = Census { fault, ..Census::default() };
-        let (mut after, mut noted) = (Box::<str>::default(), 0);
-        loop {
-            let page = self.store.rows(Table::Accounts, &after, PAGE).await?;
+        let mut noted = 0;
+        let mut pages = Pages::of(&*self.store, Table::Accounts);
+        while let Some(page) = pages.next().await? {
             for (account, login) in &page {
                 let login: String = serde_json::from_str(login).unwrap_or_default();
                 let account = AccountKey::stored(account);
@@ -64,10 +64,6 @@ impl Engine {
                 let tended = self.tend_account(&account, &login, at, &mut census).await;
                 census.fault = census.fault.or(tended.err());
                 noted += 1;
-            }
-            match page.into_iter().last() {
-                Some((last, _)) => after = last,
-                None => break,
             }
         }
         let all = self.store.accounts().await?;

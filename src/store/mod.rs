@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod embedded;
 mod memory;
+mod pages;
 pub mod meter;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::record::{Change, Event, Record, Row, Table};
 pub use embedded::Embedded;
 pub use memory::Memory;
 pub use meter::Metered;
+pub use pages::{PAGE, Pages};
 
 /// An operation under way.
 pub type Operation<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreFault>> + Send + 'a>>;
